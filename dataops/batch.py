@@ -1,0 +1,330 @@
+"""A batch file as a value: what to copy, how it lies in DynamoDB, where it goes.
+
+The one declaration of a batch is a YAML file (`stepfunctions/batches/orders.yml`). `read_batch` gives it as a
+frozen `Batch`, or raises one located `BatchFileError`. The same value, as JSON, is the state machine's input.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from dataops.errors import BatchFileError
+
+BATCH_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
+DYNAMODB_NAME = re.compile(r"[A-Za-z0-9_.-]{3,255}")
+PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+TRANSFORM_PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+
+EmptyString: TypeAlias = Literal["to_null", "keep", "omit"]
+
+
+class _Declared(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A part of a batch file: unknown keys are refused."""
+
+
+class Schedule(_Declared, frozen=True):
+    """When the batch starts: an EventBridge expression; a time zone makes it a Scheduler schedule."""
+
+    expression: str
+    timezone: str | None = None
+
+
+class Source(_Declared, frozen=True):
+    """The table that is read; `columns` and `where` (SQL, as written) narrow it."""
+
+    secret: str
+    table: str
+    database: str | None = None
+    columns: tuple[str, ...] | None = None
+    where: str | None = None
+
+
+class KeyTemplate(_Declared, frozen=True):
+    """A key attribute built from columns: `CUSTOMER#{customer_id}`."""
+
+    name: str
+    template: str
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns in the template's placeholders, in order."""
+        return tuple(PLACEHOLDER.findall(self.template))
+
+
+Key: TypeAlias = str | KeyTemplate
+
+
+class Include(_Declared, frozen=True):
+    """The attributes that an index carries besides its keys."""
+
+    include: tuple[str, ...]
+
+
+class Index(_Declared, frozen=True):
+    """A global secondary index."""
+
+    name: str
+    partition_key: Key
+    sort_key: Key | None = None
+    projection: Literal["ALL", "KEYS_ONLY"] | Include = "ALL"
+
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """The index's partition key and, where there is one, its sort key."""
+        return (self.partition_key,) if self.sort_key is None else (self.partition_key, self.sort_key)
+
+
+class DynamoDB(_Declared, frozen=True):
+    """How the rows lie in DynamoDB. `max_write_units` is in write units a second, over all workers."""
+
+    table: str
+    partition_key: Key
+    sort_key: Key | None = None
+    indexes: tuple[Index, ...] = ()
+    write: Literal["put", "update"] = "put"
+    max_write_units: int | None = None
+
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """The table's partition key and, where there is one, its sort key."""
+        return (self.partition_key,) if self.sort_key is None else (self.partition_key, self.sort_key)
+
+
+class ColumnRule(_Declared, frozen=True):
+    """What one column does differently."""
+
+    as_: Literal["S", "N", "B", "document", "set", "bool"] | None = msgspec.field(default=None, name="as")
+    empty_string: EmptyString | None = None
+
+
+class Normalize(_Declared, frozen=True):
+    """How values become attributes; `''` becomes NULL unless said otherwise."""
+
+    empty_string: EmptyString = "to_null"
+    columns: dict[str, ColumnRule] = {}
+
+    def empty_string_of(self, column: str) -> EmptyString:
+        """The rule for `''` in `column`."""
+        rule = self.columns.get(column)
+        return (rule and rule.empty_string) or self.empty_string
+
+
+class Transform(_Declared, frozen=True):
+    """A pure function `module:function`, row -> row or None, and the MySQL types of the columns it adds."""
+
+    function: str
+    adds: dict[str, str] = {}
+
+
+class Query(_Declared, frozen=True):
+    """Read back one partition of the table."""
+
+    partition_key: str | int
+
+
+class Read(_Declared, frozen=True):
+    """Read back by a Query: one partition, or a whole index."""
+
+    query: Query | None = None
+    index: str | None = None
+
+
+class Target(_Declared, frozen=True):
+    """The table that is published, and how its rows are read back from DynamoDB."""
+
+    secret: str
+    table: str
+    database: str | None = None
+    mode: Literal["swap", "upsert"] = "swap"
+    read: Literal["scan"] | Read = "scan"
+
+
+class Batch(_Declared, frozen=True):
+    """One table's way from source to target."""
+
+    batch: str
+    source: Source
+    dynamodb: DynamoDB
+    target: Target
+    schedule: Schedule | None = None
+    normalize: Normalize = Normalize()
+    transform: str | Transform | None = None
+    on_reject: Literal["fail", "continue"] = "fail"
+
+    @property
+    def stamp(self) -> str:
+        """The name of the number attribute that says which generation of this batch wrote an item."""
+        return f"_gen_{self.batch}"
+
+    @property
+    def function(self) -> str | None:
+        """The transform as `module:function`."""
+        return self.transform.function if isinstance(self.transform, Transform) else self.transform
+
+    @property
+    def added_columns(self) -> Mapping[str, str]:
+        """MySQL types of the columns that the transform adds, by name."""
+        return self.transform.adds if isinstance(self.transform, Transform) else {}
+
+    @property
+    def read_index(self) -> Index | None:
+        """The index that the target is read back through, if any."""
+        read = self.target.read
+        name = read.index if isinstance(read, Read) else None
+        return next((index for index in self.dynamodb.indexes if index.name == name), None)
+
+    @property
+    def read_query(self) -> Query | None:
+        """The one partition that the target is read back from, if any."""
+        read = self.target.read
+        return read.query if isinstance(read, Read) else None
+
+
+def key_name(key: Key) -> str:
+    """The attribute that a key is stored in."""
+    return key.name if isinstance(key, KeyTemplate) else key
+
+
+def key_columns(key: Key) -> tuple[str, ...]:
+    """The columns that a key is made of."""
+    return key.columns if isinstance(key, KeyTemplate) else (key,)
+
+
+def did_you_mean(name: str, known: Iterator[str] | list[str] | tuple[str, ...]) -> str:
+    """` (did you mean X?)`, or nothing where no known name is near."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
+def parse_batch(declared: Any, where: str = "batch") -> Batch:
+    """The batch in a mapping (parsed YAML, or the execution's input); `where` begins every error's text.
+
+    Raises BatchFileError for an unknown key, a wrong type, or parts that contradict each other.
+    """
+    try:
+        batch = msgspec.convert(declared, Batch)
+    except msgspec.ValidationError as error:
+        raise BatchFileError(f"{where}: {_describe(str(error))}") from None
+    for problem in _contradictions(batch):
+        raise BatchFileError(f"{where}: {problem}")
+    return batch
+
+
+def read_batch(path: Path) -> Batch:
+    """The batch in a YAML file. Raises BatchFileError: one line with file, place, what is wrong."""
+    import yaml
+
+    from dataops._yaml import UniqueKeyLoader
+
+    try:
+        declared = yaml.load(path.read_text(encoding="utf-8"), Loader=UniqueKeyLoader)  # noqa: S506 - a SafeLoader
+    except OSError as error:
+        raise BatchFileError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise BatchFileError(f"{path}: is not UTF-8 text (byte {error.start})") from error
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        line = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
+        raise BatchFileError(f"{path.name}{line}: not valid YAML: {error.problem}") from error
+    return parse_batch(declared, path.name)
+
+
+def _describe(error: str) -> str:
+    """msgspec's message in our words: the place first, then what is wrong, with a near name."""
+    message, _, place = error.partition(" - at `$")
+    place = place.strip("`.").lstrip(".") or ""
+    unknown = re.fullmatch(r"Object contains unknown field `(.*)`", message)
+    if unknown:
+        owners = _owners()
+        name = unknown[1]
+        there = f"{place}.{name}" if place else name
+        if name in owners:
+            return f"{there}: unknown key here; '{name}' belongs under {' or '.join(owners[name])}"
+        return f"{there}: unknown key{did_you_mean(name, list(owners))}"
+    missing = re.fullmatch(r"Object missing required field `(.*)`", message)
+    if missing:
+        return f"{place + '.' if place else ''}{missing[1]}: required, but missing"
+    message = message.replace("`", "").replace("object", "mapping").replace("array", "list")
+    return f"{place or 'the file'}: {message[:1].lower()}{message[1:]}"
+
+
+def _owners() -> dict[str, list[str]]:
+    """Where each key of a batch file belongs."""
+    parts: dict[str, type[msgspec.Struct]] = {
+        "the top level": Batch, "schedule": Schedule, "source": Source, "dynamodb": DynamoDB,
+        "dynamodb.indexes": Index, "normalize": Normalize, "normalize.columns": ColumnRule,
+        "transform": Transform, "target": Target, "target.read": Read,
+    }  # fmt: skip
+    owners: dict[str, list[str]] = {}
+    for place, part in parts.items():
+        for field in msgspec.structs.fields(part):
+            owners.setdefault(field.encode_name, []).append(place)
+    return owners
+
+
+def _contradictions(batch: Batch) -> Iterator[str]:
+    """What types alone cannot say, each located."""
+    if not BATCH_NAME.fullmatch(batch.batch):
+        yield "batch: expected a letter, then up to 39 letters, digits, - or _"
+    yield from _key_problems("dynamodb.partition_key", batch.dynamodb.partition_key)
+    if batch.dynamodb.sort_key is not None:
+        yield from _key_problems("dynamodb.sort_key", batch.dynamodb.sort_key)
+    yield from _table_problems(batch)
+    yield from _read_problems(batch)
+    if batch.function is not None and not TRANSFORM_PATH.fullmatch(batch.function):
+        yield "transform: expected module:function"
+
+
+def _key_problems(place: str, key: Key) -> Iterator[str]:
+    if isinstance(key, str):
+        if not key:
+            yield f"{place}: expected a column or {{name, template}}, found an empty name"
+        return
+    if not key.columns or not all(key.columns):
+        yield f"{place}.template: expected at least one {{column}}, and no empty one"
+    if "}{" in key.template:
+        yield f"{place}.template: two columns need text between them, or different rows could share one key"
+    if "%" in key.template or re.search(r"\}([0-9A-Fa-f]|[^\x00-\x7f])", key.template):
+        yield (
+            f"{place}.template: text after a column must begin with an ASCII character that is no hexadecimal digit, "
+            "and % is reserved: values are percent-escaped"
+        )
+
+
+def _table_problems(batch: Batch) -> Iterator[str]:
+    table = batch.dynamodb
+    if not DYNAMODB_NAME.fullmatch(table.table):
+        yield "dynamodb.table: expected 3 to 255 letters, digits, . - or _"
+    names = [key_name(key) for key in table.keys]
+    if len(set(names)) < len(names):
+        yield f"dynamodb.sort_key: is the same attribute as the partition key, {names[0]}"
+    if table.max_write_units is not None and table.max_write_units < 1:
+        yield f"dynamodb.max_write_units: expected 1 or more write units a second, found {table.max_write_units}"
+    seen: set[str] = set()
+    for number, index in enumerate(table.indexes):
+        place = f"dynamodb.indexes[{number}]"
+        if index.name in seen:
+            yield f"{place}.name: '{index.name}' is already the name of another index"
+        seen.add(index.name)
+        yield from _key_problems(f"{place}.partition_key", index.partition_key)
+        if index.sort_key is not None:
+            yield from _key_problems(f"{place}.sort_key", index.sort_key)
+
+
+def _read_problems(batch: Batch) -> Iterator[str]:
+    read = batch.target.read
+    if not isinstance(read, Read):
+        return
+    if (read.query is None) == (read.index is None):
+        yield "target.read: expected scan, {query: {partition_key: V}} or {index: NAME}"
+    elif read.index is not None and batch.read_index is None:
+        names = [index.name for index in batch.dynamodb.indexes]
+        yield f"target.read.index: '{read.index}' is not in dynamodb.indexes{did_you_mean(read.index, names)}"
+    elif read.query is not None and batch.target.mode == "swap":
+        yield "target.mode: a query reads one partition only and cannot swap the whole table; use upsert"

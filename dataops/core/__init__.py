@@ -1,0 +1,1 @@
+"""What runs inside Lambda: the codec and its thin edges. Standard library, pymysql, msgspec and boto3 only."""

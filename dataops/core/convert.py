@@ -1,0 +1,256 @@
+"""One column's value in its three forms: the server's text, a Python value, a DynamoDB attribute.
+
+    raw        str | bytes | None     what MySQL's text protocol sends and what is loaded back
+    value      int | Decimal | float | str | bytes | None      what a transform sees
+    attribute  {"S": ...}             what DynamoDB stores
+
+`converter_of` picks the `Converter` for a column. It is pure, and exact: raw -> attribute -> raw gives the same
+MySQL value, or `Unstorable` says why it cannot.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from calendar import monthrange
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
+from typing import Any, NamedTuple, TypeAlias
+
+from dataops.batch import ColumnRule
+from dataops.core.item import MAX_DEPTH, Attribute, depth
+from dataops.core.schema import Column
+from dataops.errors import SchemaMismatch
+
+Raw: TypeAlias = str | bytes | None
+Value: TypeAlias = int | Decimal | float | str | bytes | None
+
+MAX_DIGITS = 38
+SMALLEST, LARGEST = 1e-130, 9.99e125
+
+
+class Unstorable(ValueError):
+    """A value has no exact place in DynamoDB; the text is the reason, without the value."""
+
+
+class Converter(NamedTuple):
+    """The four ways between a column's forms; none of them ever sees NULL."""
+
+    parse: Callable[[Any], Value]
+    format: Callable[[Any], Any]
+    store: Callable[[Any], Attribute]
+    load: Callable[[Attribute], Any]
+    key_type: str
+
+
+def converter_of(column: Column, rule: ColumnRule | None = None) -> Converter:
+    """The converter for a column under its rule. Raises SchemaMismatch where `as` does not fit the type."""
+    kind = column.kind
+    wanted = rule.as_ if rule else None
+    parse, unparse = _values(column)
+    if wanted and wanted != _NATURAL.get(kind):
+        store, load, key_type = _stored_as(wanted, column)
+    elif kind == "decimal" and column.precision > MAX_DIGITS:
+        store, load, key_type = _store_text, _load_text, "S"
+    else:
+        store, load, key_type = _ways(column)
+    return Converter(parse, unparse, store, load, key_type)
+
+
+_NATURAL = {"integer": "N", "bit": "N", "decimal": "N", "float": "N", "double": "N", "text": "S", "json": "S",
+            "temporal": "S", "binary": "B", "geometry": "B"}  # fmt: skip
+
+
+def _ways(column: Column) -> tuple[Callable[[Any], Attribute], Callable[[Attribute], Any], str]:
+    kind, data_type = column.kind, column.data_type
+    if kind == "integer":
+        return lambda raw: {"N": str(int(raw))}, lambda attribute: str(int(attribute["N"])), "N"
+    if kind == "bit":
+        width = (column.precision + 7) // 8
+        return _store_bits, lambda attribute: int(attribute["N"]).to_bytes(width, "big"), "N"
+    if kind == "decimal":
+        return lambda raw: {"N": trim_zeros(raw)}, _load_number, "N"
+    if kind in ("float", "double"):
+        return _store_double, _load_double, "N"
+    if data_type in ("datetime", "timestamp"):
+        zone = "Z" if data_type == "timestamp" else ""
+        return lambda raw: {"S": iso_datetime(raw, zone)}, _load_datetime, "S"
+    if kind in ("binary", "geometry"):
+        return lambda raw: {"B": raw}, lambda attribute: bytes(attribute["B"]), "B"
+    return _store_text, _load_text, "S"
+
+
+def iso_datetime(raw: str, zone: str = "") -> str:
+    """ISO-8601 for a real date and time; a zero, partial or invalid one stays as MySQL writes it."""
+    year, month, day = int(raw[:4]), int(raw[5:7]), int(raw[8:10])
+    real = year and 1 <= month <= 12 and 1 <= day <= monthrange(year, month)[1]
+    return f"{raw[:10]}T{raw[11:]}{zone}" if real else raw
+
+
+def trim_zeros(text: str) -> str:
+    """A plain decimal number as DynamoDB gives it back: no leading zeros, no trailing zeros, no negative zero."""
+    sign, digits = ("-", text[1:]) if text.startswith("-") else ("", text)
+    whole, _, fraction = digits.partition(".")
+    whole, fraction = whole.lstrip("0") or "0", fraction.rstrip("0")
+    number = f"{whole}.{fraction}" if fraction else whole
+    return number if number == "0" else sign + number
+
+
+def _values(column: Column) -> tuple[Callable[[Any], Value], Callable[[Value], Raw]]:
+    """raw -> value and value -> raw, for the values that a transform sees and returns."""
+    kind = column.kind
+    if kind == "integer":
+        return int, lambda value: str(_expect(value, int))
+    if kind == "bit":
+        width = (column.precision + 7) // 8
+        return lambda raw: int.from_bytes(raw, "big"), lambda value: _expect(value, int).to_bytes(width, "big")
+    if kind == "decimal":
+        return Decimal, lambda value: format(_expect(value, Decimal, int), "f")
+    if kind in ("float", "double"):
+        return float, lambda value: repr(float(_expect(value, float, int)))
+    if kind in ("binary", "geometry"):
+        return bytes, lambda value: _expect(value, bytes)
+    if column.data_type in ("datetime", "timestamp"):
+        zone = "Z" if column.data_type == "timestamp" else ""
+        return lambda raw: iso_datetime(raw, zone), lambda value: _raw_datetime(_expect(value, str))
+    return str, lambda value: _expect(value, str)
+
+
+def _expect(value: Any, *types: type) -> Any:
+    if isinstance(value, bool) or not isinstance(value, types):
+        raise Unstorable(f"the transform gave {type(value).__name__}, expected {types[0].__name__}")
+    return value
+
+
+def _stored_as(wanted: str, column: Column) -> tuple[Callable[[Any], Attribute], Callable[[Attribute], Any], str]:
+    kind = column.kind
+    if wanted == "S" and kind not in ("bit", "binary", "geometry"):
+        return _store_text, _load_text, "S"
+    if wanted == "N" and kind == "text":
+        return _store_number, _load_number, "N"
+    if wanted == "B" and kind == "text":
+        return lambda raw: {"B": raw.encode()}, lambda attribute: bytes(attribute["B"]).decode(), "B"
+    if wanted == "document" and kind in ("json", "text"):
+        return (
+            _store_document,
+            lambda attribute: json.dumps(_document_value(attribute), ensure_ascii=False),
+            "",
+        )
+    if wanted == "set" and column.data_type == "set":
+        return _store_set, lambda attribute: ",".join(sorted(attribute["SS"])), ""
+    if wanted == "bool" and kind in ("integer", "bit"):
+        return _store_bool(column), _load_bool(column), ""
+    raise SchemaMismatch(f"column {column.name}: {column.column_type} cannot be stored as {wanted}")
+
+
+def _store_text(raw: str) -> Attribute:
+    return {"S": raw}
+
+
+def _load_text(attribute: Attribute) -> str:
+    return str(attribute["S"])
+
+
+def _store_bits(raw: bytes) -> Attribute:
+    return {"N": str(int.from_bytes(raw, "big"))}
+
+
+def _load_number(attribute: Attribute) -> str:
+    return format(Decimal(attribute["N"]), "f")
+
+
+def _store_double(raw: str) -> Attribute:
+    number = float(raw)
+    size = abs(number)
+    if (number == 0 and math.copysign(1, number) < 0) or (size and not SMALLEST <= size <= LARGEST):
+        return {"S": repr(number)}
+    return {"N": trim_zeros(repr(number)) if "e" not in repr(number) else repr(number)}
+
+
+def _load_double(attribute: Attribute) -> str:
+    ((_, text),) = attribute.items()
+    return repr(float(text))
+
+
+def _load_datetime(attribute: Attribute) -> str:
+    return _raw_datetime(str(attribute["S"]))
+
+
+def _raw_datetime(text: str) -> str:
+    return text.removesuffix("Z").replace("T", " ")
+
+
+def _store_number(raw: str) -> Attribute:
+    try:
+        digits = len(Decimal(raw).as_tuple().digits)
+    except InvalidOperation:
+        raise Unstorable("is not a number") from None
+    if digits > MAX_DIGITS or trim_zeros(raw) != raw:
+        raise Unstorable("a number would not keep this text exactly")
+    return {"N": raw}
+
+
+def _store_set(raw: str) -> Attribute:
+    if not raw:
+        raise Unstorable("DynamoDB has no empty set")
+    return {"SS": raw.split(",")}
+
+
+def _store_bool(column: Column) -> Callable[[Any], Attribute]:
+    parse, _ = _values(column)
+
+    def store(raw: Any) -> Attribute:
+        number = parse(raw)
+        if number not in (0, 1):
+            raise Unstorable("is neither 0 nor 1")
+        return {"BOOL": bool(number)}
+
+    return store
+
+
+def _load_bool(column: Column) -> Callable[[Attribute], Any]:
+    _, unparse = _values(column)
+    return lambda attribute: unparse(int(attribute["BOOL"]))
+
+
+def _store_document(raw: str) -> Attribute:
+    try:
+        attribute = _document_attribute(json.loads(raw, parse_float=Decimal))
+    except ValueError:
+        raise Unstorable("is not JSON") from None
+    if "NULL" in attribute:
+        raise Unstorable("is JSON null, which as a document could not be told from NULL")
+    if depth(attribute) > MAX_DEPTH:
+        raise Unstorable(f"is nested deeper than {MAX_DEPTH} levels")
+    return attribute
+
+
+def _document_attribute(value: Any) -> Attribute:
+    match value:
+        case None:
+            return {"NULL": True}
+        case bool():
+            return {"BOOL": value}
+        case str():
+            return {"S": value}
+        case dict():
+            return {"M": {name: _document_attribute(of) for name, of in value.items()}}
+        case list():
+            return {"L": [_document_attribute(of) for of in value]}
+    if len(Decimal(value).as_tuple().digits) > MAX_DIGITS:
+        raise Unstorable(f"holds a number of more than {MAX_DIGITS} digits")
+    return {"N": str(value)}
+
+
+def _document_value(attribute: Attribute) -> Any:
+    ((kind, value),) = attribute.items()
+    match kind:
+        case "NULL":
+            return None
+        case "M":
+            return {name: _document_value(of) for name, of in value.items()}
+        case "L":
+            return [_document_value(of) for of in value]
+        case "N":
+            return int(value) if value.lstrip("-").isdigit() else float(value)
+    return value

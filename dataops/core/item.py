@@ -1,0 +1,97 @@
+"""Items in DynamoDB JSON: their size as DynamoDB bills it, and a canonical form to compare them by."""
+
+from __future__ import annotations
+
+import json
+from decimal import Context, Decimal
+from typing import Any, TypeAlias
+
+Attribute: TypeAlias = dict[str, Any]
+Item: TypeAlias = dict[str, Attribute]
+
+MAX_ITEM_BYTES = 400 * 1024
+MAX_KEY_BYTES = (2048, 1024)
+MAX_DEPTH = 32
+WRITE_UNIT_BYTES = 1024
+
+_EXACT = Context(prec=200, Emax=999_999, Emin=-999_999)
+
+
+def item_size(item: Item) -> int:
+    """Bytes that DynamoDB counts for an item: UTF-8 names and values.
+
+    Source: AWS, "DynamoDB item sizes and formats". A number counts about half a byte a significant digit plus one,
+    and one more when negative.
+    """
+    return sum(len(name.encode()) + _attribute_size(attribute) for name, attribute in item.items())
+
+
+def write_units(item: Item) -> int:
+    """Write units of one standard write of the item to its table (1 KB each, rounded up)."""
+    return max(1, -(-item_size(item) // WRITE_UNIT_BYTES))
+
+
+def canonical_number(text: str) -> str:
+    """One text for every spelling of a number: `1.50`, `1.5` and `15E-1` give `15E-1`."""
+    if text.isascii() and text.isdigit() and text[0] != "0" and text[-1] != "0":
+        return text
+    number = Decimal(text).normalize(_EXACT)
+    return str(number) if number else "0"
+
+
+def canonical_attribute(attribute: Attribute | None) -> bytes:
+    """Bytes that are equal exactly when two attributes hold the same value, whatever their spelling."""
+    if attribute is None:
+        return b"-"
+    ((kind, value),) = attribute.items()
+    if kind == "S":
+        return b"S" + str(value).encode("utf-8", "surrogatepass")
+    if kind == "N":
+        return b"N" + canonical_number(value).encode()
+    if kind == "B":
+        return b"B" + bytes(value)
+    return kind.encode() + json.dumps(_canonical_value(kind, value), sort_keys=True).encode()
+
+
+def depth(attribute: Attribute) -> int:
+    """Levels of lists and maps in an attribute (0 for a scalar)."""
+    ((kind, value),) = attribute.items()
+    if kind == "M":
+        return 1 + max(map(depth, value.values()), default=0)
+    return 1 + max(map(depth, value), default=0) if kind == "L" else 0
+
+
+def _attribute_size(attribute: Attribute) -> int:
+    ((kind, value),) = attribute.items()
+    if kind == "S":
+        return len(value.encode())
+    if kind == "N":
+        return _number_size(value)
+    if kind == "B":
+        return len(value)
+    if kind in ("NULL", "BOOL"):
+        return 1
+    if kind == "M":
+        return 3 + len(value) + item_size(value)
+    if kind == "L":
+        return 3 + len(value) + sum(map(_attribute_size, value))
+    return sum(_attribute_size({kind[0]: element}) for element in value)
+
+
+def _number_size(text: str) -> int:
+    sign, digits, _ = Decimal(text).normalize(_EXACT).as_tuple()
+    return (len(digits) + 1) // 2 + 1 + sign
+
+
+def _canonical_value(kind: str, value: Any) -> Any:
+    if kind == "M":
+        return {name: _canonical_text(attribute) for name, attribute in value.items()}
+    if kind == "L":
+        return [_canonical_text(attribute) for attribute in value]
+    if kind in ("SS", "NS", "BS"):
+        return sorted(_canonical_text({kind[0]: element}) for element in value)
+    return value
+
+
+def _canonical_text(attribute: Attribute) -> str:
+    return canonical_attribute(attribute).decode("latin-1")

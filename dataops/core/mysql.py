@@ -1,0 +1,173 @@
+"""The MySQL edge: connect by secret, read a key range page by page, say an error without a value in it.
+
+Every connection here decodes nothing: a row is a tuple of the server's own texts (`str`, `bytes` or None), so what
+is read is exact whatever the type. Time zone and sql_mode are the session's own, never the server's default.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pymysql
+from pymysql.constants import CLIENT, ER
+
+from dataops.core.secrets import LOOPBACK, Secret
+from dataops.errors import DataOpsError, Permanent, SecretError, Unreachable
+
+if TYPE_CHECKING:
+    from pymysql.connections import Connection
+
+    from dataops.core.normalize import Row
+    from dataops.core.schema import Column
+
+RDS_CA_BUNDLE = Path(__file__).with_name("rds-ca-bundle.pem")
+SQL_MODE = "STRICT_ALL_TABLES,ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION"
+CONNECT_SECONDS, REPLY_SECONDS = 10, 300
+
+_NAMES = {code: name for name, code in vars(ER).items() if isinstance(code, int)}
+_TELLING = {1044, 1045, 1049, 1054, 1064, 1103, 1142, 1143, 1146, 1227, 1290, 1305, 1370, 1419}
+"""Errors whose text holds names only, never a row's value."""
+_TRANSIENT = {
+    1040,
+    1053,
+    1114,
+    1158,
+    1159,
+    1160,
+    1161,
+    1180,
+    1205,
+    1213,
+    1290,
+    1836,
+    2003,
+    2006,
+    2013,
+    2014,
+    2055,
+}
+
+
+def connect(secret: Secret) -> Connection:
+    """A raw connection (autocommit) to the server of `secret`, over TLS unless a loopback secret says `tls: off`.
+
+    Raises Unreachable when nothing answers, SecretError when the credentials or the database are refused.
+    """
+    where = f"{secret.host}:{secret.port} (secret {secret.name})"
+    try:
+        connection = pymysql.connect(
+            host=secret.host, port=secret.port, user=secret.username, password=secret.password,
+            database=secret.dbname, charset="utf8mb4", conv={}, autocommit=True, ssl=_tls(secret),
+            connect_timeout=CONNECT_SECONDS, read_timeout=REPLY_SECONDS, write_timeout=REPLY_SECONDS,
+            client_flag=CLIENT.FOUND_ROWS, local_infile=True,
+        )  # fmt: skip
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET time_zone = '+00:00', sql_mode = '{SQL_MODE}'")
+    except pymysql.MySQLError as error:
+        code = error.args[0] if error.args else 0
+        if code in (1044, 1045, 1049, 1698):
+            raise SecretError(f"{where}: {_clean(error)}") from error
+        if isinstance(error.__cause__, ssl.SSLError) or "SSL" in str(error.args[-1:]):
+            raise SecretError(f"{where}: TLS failed; the secret may carry its CA as `ca`") from error
+        raise Unreachable(f"{where}: no MySQL server answered ({_NAMES.get(code, code)})") from error
+    return connection
+
+
+@contextmanager
+def errors_located(where: str) -> Iterator[None]:
+    """Within it, a driver's error becomes Permanent or Unreachable: `where`, code and name, no row value."""
+    try:
+        yield
+    except pymysql.MySQLError as error:
+        raise located_error(where, error) from error
+
+
+def located_error(where: str, error: pymysql.MySQLError) -> DataOpsError:
+    """The error of ours that stands for a driver's error."""
+    code = error.args[0] if error.args else 0
+    if code in _TRANSIENT or (isinstance(error, pymysql.OperationalError | pymysql.InterfaceError) and code in (0, "")):
+        return Unreachable(f"{where}: {_clean(error)}")
+    return Permanent(f"{where}: {_clean(error)}")
+
+
+def _clean(error: pymysql.MySQLError) -> str:
+    code = error.args[0] if error.args else 0
+    text = f": {error.args[1]}" if code in _TELLING and len(error.args) > 1 else ""
+    return f"MySQL error {code} ({_NAMES.get(code, 'connection lost' if code in (0, 2006, 2013) else 'see the manual')}){text}"
+
+
+def quote_name(name: str) -> str:
+    """An identifier, quoted."""
+    return "`" + name.replace("`", "``") + "`"
+
+
+def quote_table(database: str, table: str) -> str:
+    """A table's qualified, quoted name."""
+    return f"{quote_name(database)}.{quote_name(table)}"
+
+
+def select_list(columns: Sequence[Column]) -> str:
+    """The columns as SQL that loses nothing: a FLOAT is widened, for its own text shows six digits only."""
+    return ", ".join(
+        f"{quote_name(column.name)} + 0e0" if column.kind == "float" else quote_name(column.name) for column in columns
+    )
+
+
+def key_after(names: Sequence[str], values: Sequence[Any], operator: str = ">") -> tuple[str, list[Any]]:
+    """A condition `(names) > (values)` in key order, spelt so that MySQL uses the key, with its arguments.
+
+    `operator` is `>` or `<=`; the comparison is the server's own, under each column's collation.
+    """
+    strict, last = (">", ">") if operator == ">" else ("<", "<=")
+    terms, arguments = [], []
+    for position, name in enumerate(names):
+        equal = [f"{quote_name(before)} = %s" for before in names[:position]]
+        sign = last if position == len(names) - 1 else strict
+        terms.append("(" + " AND ".join([*equal, f"{quote_name(name)} {sign} %s"]) + ")")
+        arguments += [*values[: position + 1]]
+    return "(" + " OR ".join(terms) + ")", arguments
+
+
+class PlainReader:
+    """Reads one table in key order, a page a query, with pymysql's own cursor: simple, slow, the oracle."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        table: str,
+        columns: Sequence[Column],
+        key: Sequence[str],
+        where: str | None,
+    ) -> None:
+        self._connection, self._table, self._columns, self._key = connection, table, columns, key
+        self._where = [f"({where.replace('%', '%%')})"] if where else []
+
+    def read(self, after: Sequence[Any] | None, upto: Sequence[Any] | None, limit: int) -> list[Row]:
+        """At most `limit` rows, in key order, with keys over `after` and not over `upto` (None: no bound)."""
+        conditions, arguments = [*self._where], []
+        for bound, operator in ((after, ">"), (upto, "<=")):
+            if bound is not None:
+                condition, values = key_after(self._key, bound, operator)
+                conditions.append(condition)
+                arguments += values
+        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+        order = ", ".join(map(quote_name, self._key))
+        sql = f"SELECT {select_list(self._columns)} FROM {self._table}{where} ORDER BY {order} LIMIT {limit:d}"  # noqa: S608
+        with errors_located(f"reading {self._table}"), self._connection.cursor() as cursor:
+            cursor.execute(sql, arguments)
+            return list(cursor.fetchall())
+
+    def key_of(self, row: Row) -> tuple[Any, ...]:
+        """The key values of a row that this reader gave."""
+        places = {column.name: place for place, column in enumerate(self._columns)}
+        return tuple(row[places[name]] for name in self._key)
+
+
+def _tls(secret: Secret) -> ssl.SSLContext | None:
+    if secret.tls == "off" and secret.host in LOOPBACK:
+        return None
+    return ssl.create_default_context(cafile=None if secret.ca else str(RDS_CA_BUNDLE), cadata=secret.ca)

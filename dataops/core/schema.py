@@ -1,0 +1,205 @@
+"""The columns, keys and ties of a MySQL table as values, and how they are read from information_schema."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import msgspec
+
+from dataops.batch import did_you_mean
+from dataops.errors import SchemaMismatch
+
+if TYPE_CHECKING:
+    from pymysql.connections import Connection
+
+Kind: TypeAlias = Literal[
+    "integer", "bit", "decimal", "float", "double", "text", "json", "temporal", "binary", "geometry"
+]
+
+_KINDS: dict[str, Kind] = {
+    **dict.fromkeys(("tinyint", "smallint", "mediumint", "int", "bigint", "year"), "integer"),
+    **dict.fromkeys(("char", "varchar", "tinytext", "text", "mediumtext", "longtext", "enum", "set"), "text"),
+    **dict.fromkeys(("date", "datetime", "timestamp", "time"), "temporal"),
+    **dict.fromkeys(("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"), "binary"),
+    **dict.fromkeys(("geometry", "point", "linestring", "polygon", "multipoint", "multilinestring"), "geometry"),
+    **dict.fromkeys(("multipolygon", "geometrycollection", "geomcollection"), "geometry"),
+    **dict.fromkeys(("uuid", "inet4", "inet6"), "text"),
+    "bit": "bit", "decimal": "decimal", "float": "float", "double": "double", "json": "json",
+}  # fmt: skip
+
+
+class Column(msgspec.Struct, frozen=True):
+    """One column. `column_type` is MySQL's own text, such as `decimal(12,2) unsigned`."""
+
+    name: str
+    data_type: str
+    column_type: str
+    nullable: bool = True
+    generated: bool = False
+    has_default: bool = False
+    auto_increment: bool = False
+    is_json: bool = False
+
+    @property
+    def kind(self) -> Kind:
+        """The family that decides how a value is stored. Raises SchemaMismatch for a type nobody knows."""
+        if self.is_json:
+            return "json"
+        kind = _KINDS.get(self.data_type)
+        if kind is None:
+            raise SchemaMismatch(f"column {self.name}: type {self.column_type} is not supported")
+        return kind
+
+    @property
+    def precision(self) -> int:
+        """Digits of a DECIMAL in all (65 where the type does not say)."""
+        digits = re.search(r"\((\d+)", self.column_type)
+        return int(digits[1]) if digits else 65
+
+
+class UniqueKey(msgspec.Struct, frozen=True):
+    """A primary or unique key."""
+
+    name: str
+    columns: tuple[str, ...]
+
+
+class ForeignKey(msgspec.Struct, frozen=True):
+    """A foreign key of `table` to `references`, with its referential actions."""
+
+    name: str
+    table: str
+    references: str
+    on_delete: str
+    on_update: str
+
+
+class Table(msgspec.Struct, frozen=True):
+    """A table's definition: `keys` holds the primary key first, then unique keys; prefix keys are left out."""
+
+    database: str
+    name: str
+    columns: tuple[Column, ...]
+    keys: tuple[UniqueKey, ...] = ()
+    outgoing: tuple[ForeignKey, ...] = ()
+    incoming: tuple[ForeignKey, ...] = ()
+    triggers: tuple[str, ...] = ()
+
+    def column(self, name: str) -> Column:
+        """The column called `name`. Raises SchemaMismatch with a near name."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        near = did_you_mean(name, [column.name for column in self.columns])
+        raise SchemaMismatch(f"column '{name}' is not in table {self.name}{near}")
+
+    def has(self, name: str) -> bool:
+        """Whether the table has a column called `name`."""
+        return any(column.name == name for column in self.columns)
+
+    @property
+    def row_key(self) -> UniqueKey | None:
+        """The first key that tells all rows apart: the primary key, else a unique key without NULLs."""
+        sound = (key for key in self.keys if not any(self.column(name).nullable for name in key.columns))
+        return next(sound, None)
+
+
+def declared_column(name: str, mysql_type: str, nullable: bool = True) -> Column:
+    """The column of that name and MySQL type, such as `varchar(20)`, that no table holds yet."""
+    column_type = mysql_type.strip().lower()
+    data_type = re.split(r"[ (]", column_type, maxsplit=1)[0]
+    aliases = {
+        "integer": "int",
+        "bool": "tinyint",
+        "boolean": "tinyint",
+        "numeric": "decimal",
+        "dec": "decimal",
+        "real": "double",
+    }
+    return Column(name, aliases.get(data_type, data_type), column_type, nullable)
+
+
+def describe_table(connection: Connection, name: str, database: str | None = None) -> Table:
+    """The definition of a table in `database` (default: the connection's own).
+
+    Raises SchemaMismatch, with a near name, when it is not there.
+    """
+    database = database or _rows(connection, "SELECT DATABASE()")[0][0]
+    columns = _columns(connection, database, name)
+    if not columns:
+        raise SchemaMismatch(_no_table(connection, name, database))
+    return Table(
+        database, name, columns, _keys(connection, database, name),
+        outgoing=_foreign_keys(connection, database, name, "TABLE_NAME"),
+        incoming=_foreign_keys(connection, database, name, "REFERENCED_TABLE_NAME"),
+        triggers=tuple(row[0] for row in _rows(connection, _TRIGGERS, database, name)),
+    )  # fmt: skip
+
+
+def list_tables(connection: Connection, database: str | None = None) -> tuple[str, ...]:
+    """The names of all base tables of `database` (default: the connection's own), in order of name."""
+    database = database or _rows(connection, "SELECT DATABASE()")[0][0]
+    return tuple(row[0] for row in _rows(connection, _TABLES, database))
+
+
+_TABLES = """SELECT TABLE_NAME FROM information_schema.TABLES
+    WHERE TABLE_SCHEMA = %s AND TABLE_TYPE = 'BASE TABLE' ORDER BY 1"""
+_COLUMNS = """SELECT COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, IS_NULLABLE, EXTRA, COLUMN_DEFAULT, GENERATION_EXPRESSION
+    FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s ORDER BY ORDINAL_POSITION"""
+_KEYS = """SELECT INDEX_NAME, COLUMN_NAME, SUB_PART FROM information_schema.STATISTICS
+    WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s AND NON_UNIQUE = 0
+    ORDER BY INDEX_NAME <> 'PRIMARY', INDEX_NAME, SEQ_IN_INDEX"""
+_TRIGGERS = """SELECT TRIGGER_NAME FROM information_schema.TRIGGERS
+    WHERE EVENT_OBJECT_SCHEMA = %s AND EVENT_OBJECT_TABLE = %s ORDER BY 1"""
+_JSON_CHECKS = """SELECT CHECK_CLAUSE FROM information_schema.CHECK_CONSTRAINTS
+    WHERE CONSTRAINT_SCHEMA = %s AND TABLE_NAME = %s"""
+
+
+def _rows(connection: Connection, sql: str, *arguments: str) -> list[tuple[str, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, arguments)
+        return list(cursor.fetchall())
+
+
+def _columns(connection: Connection, database: str, table: str) -> tuple[Column, ...]:
+    json_checked: set[str] = set()
+    if "mariadb" in connection.server_version.lower():
+        clauses = " ".join(row[0] for row in _rows(connection, _JSON_CHECKS, database, table))
+        json_checked = set(re.findall(r"json_valid\(`((?:[^`]|``)+)`\)", clauses))
+    found = []
+    for name, data_type, column_type, nullable, extra, default, generated in _rows(
+        connection, _COLUMNS, database, table
+    ):
+        column = Column(
+            name, data_type.lower(), column_type, nullable == "YES",
+            generated=bool(generated),
+            has_default=default is not None,
+            auto_increment="auto_increment" in extra.lower(),
+            is_json=data_type == "json" or name.replace("`", "``") in json_checked,
+        )  # fmt: skip
+        found.append(column)
+    return tuple(found)
+
+
+def _keys(connection: Connection, database: str, table: str) -> tuple[UniqueKey, ...]:
+    """Keys over whole columns; a key over a prefix or an expression proves nothing about whole values."""
+    columns: dict[str, list[str]] = {}
+    unfit: set[str] = set()
+    for name, column, prefix in _rows(connection, _KEYS, database, table):
+        columns.setdefault(name, []).append(column)
+        if prefix is not None or column is None:
+            unfit.add(name)
+    return tuple(UniqueKey(name, tuple(of)) for name, of in columns.items() if name not in unfit)
+
+
+def _foreign_keys(connection: Connection, database: str, table: str, side: str) -> tuple[ForeignKey, ...]:
+    schema = "CONSTRAINT_SCHEMA" if side == "TABLE_NAME" else "UNIQUE_CONSTRAINT_SCHEMA"
+    sql = f"""SELECT CONSTRAINT_NAME, TABLE_NAME, REFERENCED_TABLE_NAME, DELETE_RULE, UPDATE_RULE
+        FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE {schema} = %s AND {side} = %s ORDER BY 2, 1"""  # noqa: S608
+    return tuple(ForeignKey(*row) for row in _rows(connection, sql, database, table))
+
+
+def _no_table(connection: Connection, name: str, database: str) -> str:
+    near = did_you_mean(name, list_tables(connection, database))
+    return f"table '{name}' is not in database {database}{near}"

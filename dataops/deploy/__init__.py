@@ -1,0 +1,1 @@
+"""What goes to AWS: the zip, tables, the state machine."""

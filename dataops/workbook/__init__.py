@@ -1,0 +1,1 @@
+"""What runs in Jupyter: tables, pictures, reports. Calls core and handlers, never the reverse."""
