@@ -10,7 +10,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from dataops.core.item import Attribute, Item, item_size, write_units
 from dataops.errors import DataOpsError, Permanent, Retryable, SchemaMismatch
@@ -38,7 +38,8 @@ class Unwritable(NamedTuple):
 class Writer(Protocol):
     """Writes items; gives those that DynamoDB refused for their own sake. Raises for everything else."""
 
-    def write(self, items: Sequence[Item]) -> list[Unwritable]: ...
+    def write(self, items: Sequence[Item]) -> list[Unwritable]:
+        """Write all of `items`, or raise."""
 
 
 class Page(NamedTuple):
@@ -158,7 +159,7 @@ def key_of(item: Item, keys: Sequence[str]) -> dict[str, Attribute]:
 def get_item(client: DynamoDBClient, table: str, key: Mapping[str, Attribute]) -> Item | None:
     """The item under one key, read consistently, or None."""
     with _errors_located(table):
-        return client.get_item(TableName=table, Key=dict(key), ConsistentRead=True).get("Item")
+        return client.get_item(TableName=table, Key=dict(key), ConsistentRead=True).get("Item")  # type: ignore[return-value]
 
 
 def get_items(client: DynamoDBClient, table: str, keys: Sequence[Mapping[str, Attribute]]) -> Iterator[Item]:
@@ -168,7 +169,7 @@ def get_items(client: DynamoDBClient, table: str, keys: Sequence[Mapping[str, At
         for attempt in range(ATTEMPTS):
             with _errors_located(table):
                 reply = client.batch_get_item(RequestItems=pending)
-            yield from reply["Responses"].get(table, [])
+            yield from cast("list[Item]", reply["Responses"].get(table, []))
             pending = reply["UnprocessedKeys"]
             if not pending:
                 break
@@ -187,7 +188,7 @@ def scan_page(
             TableName=table, ConsistentRead=True, Segment=segment, TotalSegments=segments,
             FilterExpression="attribute_exists(#stamp)", ExpressionAttributeNames={"#stamp": stamp}, **start,
         )  # fmt: skip
-    return Page(reply["Items"], reply.get("LastEvaluatedKey"))
+    return _page(reply)
 
 
 def query_page(
@@ -211,7 +212,7 @@ def query_page(
             TableName=table, KeyConditionExpression="#key = :key",
             ExpressionAttributeNames={"#key": name}, ExpressionAttributeValues={":key": value}, **more,
         )  # fmt: skip
-    return Page(reply["Items"], reply.get("LastEvaluatedKey"))
+    return _page(reply)
 
 
 def remove_stale(
@@ -271,7 +272,8 @@ def dynamodb_error(table: str, code: str) -> DataOpsError:
 
 def _batches(items: Sequence[Item]) -> Iterator[tuple[int, list[Item]]]:
     """Runs of at most 25 items and 16 MB, each with the place of its first item."""
-    start, batch, size = 0, [], 0
+    start, size = 0, 0
+    batch: list[Item] = []
     for place, item in enumerate(items):
         this = item_size(item)
         if batch and (len(batch) == BATCH_ITEMS or size + this > BATCH_BYTES):
@@ -281,6 +283,10 @@ def _batches(items: Sequence[Item]) -> Iterator[tuple[int, list[Item]]]:
         size += this
     if batch:
         yield start, batch
+
+
+def _page(reply: Any) -> Page:
+    return Page(reply["Items"], reply.get("LastEvaluatedKey"))
 
 
 def _back_off(attempt: int) -> None:

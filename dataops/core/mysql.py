@@ -100,9 +100,21 @@ def _clean(error: pymysql.MySQLError) -> str:
     return f"MySQL error {code} ({_NAMES.get(code, 'connection lost' if code in (0, 2006, 2013) else 'see the manual')}){text}"
 
 
+def execute(connection: Connection, sql: str, arguments: Sequence[Any] = ()) -> list[Any]:
+    """The rows that a statement gives. `sql` is always formatted: `%s` takes an argument, `%%` is a percent sign."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql, tuple(arguments))
+        return list(cursor.fetchall())
+
+
 def quote_name(name: str) -> str:
-    """An identifier, quoted."""
-    return "`" + name.replace("`", "``") + "`"
+    """An identifier, quoted, as `execute` takes it (its percent signs doubled)."""
+    return "`" + name.replace("`", "``").replace("%", "%%") + "`"
+
+
+def condition(where: str | None) -> list[str]:
+    """A batch's `where` as a list of at most one condition, as `execute` takes it."""
+    return [f"({where.replace('%', '%%')})"] if where else []
 
 
 def quote_table(database: str, table: str) -> str:
@@ -144,22 +156,21 @@ class PlainReader:
         where: str | None,
     ) -> None:
         self._connection, self._table, self._columns, self._key = connection, table, columns, key
-        self._where = [f"({where.replace('%', '%%')})"] if where else []
+        self._where = condition(where)
 
     def read(self, after: Sequence[Any] | None, upto: Sequence[Any] | None, limit: int) -> list[Row]:
         """At most `limit` rows, in key order, with keys over `after` and not over `upto` (None: no bound)."""
         conditions, arguments = [*self._where], []
         for bound, operator in ((after, ">"), (upto, "<=")):
             if bound is not None:
-                condition, values = key_after(self._key, bound, operator)
-                conditions.append(condition)
+                term, values = key_after(self._key, bound, operator)
+                conditions.append(term)
                 arguments += values
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         order = ", ".join(map(quote_name, self._key))
         sql = f"SELECT {select_list(self._columns)} FROM {self._table}{where} ORDER BY {order} LIMIT {limit:d}"  # noqa: S608
-        with errors_located(f"reading {self._table}"), self._connection.cursor() as cursor:
-            cursor.execute(sql, arguments)
-            return list(cursor.fetchall())
+        with errors_located(f"reading {self._table}"):
+            return execute(self._connection, sql, arguments)
 
     def key_of(self, row: Row) -> tuple[Any, ...]:
         """The key values of a row that this reader gave."""

@@ -77,7 +77,6 @@ class Codec:
         `emptied` counts, by column, `''` cells that come back as NULL.
         """
         raws = dict(zip(self._fields, row, strict=False))
-        key = {name: _text(raws[name]) for name in self._key}
         try:
             if self._transform:
                 transformed = self._apply_transform(raws)
@@ -86,7 +85,12 @@ class Codec:
                 raws = transformed
             return self._build(raws, Counter() if emptied is None else emptied)
         except _Reject as reject:
-            return Rejection(key, reject.column, reject.reason)
+            return Rejection(self.key_of(row), reject.column, reject.reason)
+
+    def key_of(self, row: Row) -> dict[str, str | None]:
+        """What names a source row to a person: its key columns' texts, bytes as hexadecimal."""
+        raws = dict(zip(self._fields, row, strict=False))
+        return {name: _text(raws[name]) for name in self._key}
 
     def decode(self, item: Item) -> Row:
         """The target row in an item, as texts that MySQL takes. Raises SchemaMismatch for a foreign item."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import msgspec
 
 from dataops.batch import did_you_mean
+from dataops.core.mysql import execute
 from dataops.errors import SchemaMismatch
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def describe_table(connection: Connection, name: str, database: str | None = Non
 
     Raises SchemaMismatch, with a near name, when it is not there.
     """
-    database = database or _rows(connection, "SELECT DATABASE()")[0][0]
+    database = database or execute(connection, "SELECT DATABASE()")[0][0]
     columns = _columns(connection, database, name)
     if not columns:
         raise SchemaMismatch(_no_table(connection, name, database))
@@ -133,14 +134,14 @@ def describe_table(connection: Connection, name: str, database: str | None = Non
         database, name, columns, _keys(connection, database, name),
         outgoing=_foreign_keys(connection, database, name, "TABLE_NAME"),
         incoming=_foreign_keys(connection, database, name, "REFERENCED_TABLE_NAME"),
-        triggers=tuple(row[0] for row in _rows(connection, _TRIGGERS, database, name)),
+        triggers=tuple(row[0] for row in execute(connection, _TRIGGERS, (database, name))),
     )  # fmt: skip
 
 
 def list_tables(connection: Connection, database: str | None = None) -> tuple[str, ...]:
     """The names of all base tables of `database` (default: the connection's own), in order of name."""
-    database = database or _rows(connection, "SELECT DATABASE()")[0][0]
-    return tuple(row[0] for row in _rows(connection, _TABLES, database))
+    database = database or execute(connection, "SELECT DATABASE()")[0][0]
+    return tuple(row[0] for row in execute(connection, _TABLES, (database,)))
 
 
 _TABLES = """SELECT TABLE_NAME FROM information_schema.TABLES
@@ -156,20 +157,14 @@ _JSON_CHECKS = """SELECT CHECK_CLAUSE FROM information_schema.CHECK_CONSTRAINTS
     WHERE CONSTRAINT_SCHEMA = %s AND TABLE_NAME = %s"""
 
 
-def _rows(connection: Connection, sql: str, *arguments: str) -> list[tuple[str, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(sql, arguments)
-        return list(cursor.fetchall())
-
-
 def _columns(connection: Connection, database: str, table: str) -> tuple[Column, ...]:
     json_checked: set[str] = set()
-    if "mariadb" in connection.server_version.lower():
-        clauses = " ".join(row[0] for row in _rows(connection, _JSON_CHECKS, database, table))
+    if "mariadb" in execute(connection, "SELECT VERSION()")[0][0].lower():
+        clauses = " ".join(row[0] for row in execute(connection, _JSON_CHECKS, (database, table)))
         json_checked = set(re.findall(r"json_valid\(`((?:[^`]|``)+)`\)", clauses))
     found = []
     for name, data_type, column_type, nullable, extra, default, generated in _rows(
-        connection, _COLUMNS, database, table
+        connection, _COLUMNS, (database, table)
     ):
         column = Column(
             name, data_type.lower(), column_type, nullable == "YES",
@@ -186,7 +181,7 @@ def _keys(connection: Connection, database: str, table: str) -> tuple[UniqueKey,
     """Keys over whole columns; a key over a prefix or an expression proves nothing about whole values."""
     columns: dict[str, list[str]] = {}
     unfit: set[str] = set()
-    for name, column, prefix in _rows(connection, _KEYS, database, table):
+    for name, column, prefix in execute(connection, _KEYS, (database, table)):
         columns.setdefault(name, []).append(column)
         if prefix is not None or column is None:
             unfit.add(name)
@@ -197,7 +192,7 @@ def _foreign_keys(connection: Connection, database: str, table: str, side: str) 
     schema = "CONSTRAINT_SCHEMA" if side == "TABLE_NAME" else "UNIQUE_CONSTRAINT_SCHEMA"
     sql = f"""SELECT CONSTRAINT_NAME, TABLE_NAME, REFERENCED_TABLE_NAME, DELETE_RULE, UPDATE_RULE
         FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE {schema} = %s AND {side} = %s ORDER BY 2, 1"""  # noqa: S608
-    return tuple(ForeignKey(*row) for row in _rows(connection, sql, database, table))
+    return tuple(ForeignKey(*row) for row in execute(connection, sql, (database, table)))
 
 
 def _no_table(connection: Connection, name: str, database: str) -> str:

@@ -1,0 +1,368 @@
+"""The control table: what a run knows of itself, so that state payloads carry names and numbers only.
+
+    pk                sk                 holds
+    batch#<batch>     lease              the execution that may write now
+    batch#<batch>     generation         the number of the newest generation
+    batch#<batch>     instant#<time>     the run that claimed a scheduled instant
+    runs              <started>#<run>    a pointer, so that runs can be listed
+    run#<run>         record             `Record`: status, counts, why it failed
+    run#<run>         plan               `Plan`: the batch and both tables as they were, written once
+    run#<run>         cancel             somebody asked for the run to stop
+    run#<run>         chunk#<id>         `Chunk`: bounds, cursor, counts and digest of what was copied
+    run#<run>         segment#<id>       `Segment`: cursor and counts of what was loaded
+    run#<run>         sweep, verify#<x>  progress of the states that scan the whole table
+    run#<run>         rejection#<chunk>#<attempt>#<number>
+
+Every record is one JSON text in `data` and is overwritten whole: a repeated invocation leaves the same record.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from dataops.batch import Batch
+from dataops.core.normalize import Rejection
+from dataops.core.schema import Table
+from dataops.errors import Cancelled, LeaseHeld, Permanent
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb import DynamoDBClient
+
+STAMP_CHUNKS, STAMP_ATTEMPTS = 1000, 100
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What Plan decided; it never changes afterwards. `key` are the columns that rows are read in order of."""
+
+    run: str
+    batch: Batch
+    source: Table
+    target: Table
+    generation: int
+    key: tuple[str, ...]
+    chunks: int
+    workers: int
+    created_target: bool = False
+    left_out: tuple[str, ...] = ()
+    page_rows: int = 1000
+
+    def stamp_of(self, chunk: int, attempt: int) -> int:
+        """The number that marks an item: generation, chunk and attempt in one, growing with the generation."""
+        return (self.generation * STAMP_CHUNKS + chunk) * STAMP_ATTEMPTS + attempt
+
+
+class Chunk(msgspec.Struct):
+    """A key range (over `lower`, up to `upper`) and what has been copied of it. Bounds and cursor are packed keys.
+
+    `refused` of the `rejected` rows were refused by DynamoDB itself. `partitions` counts the items by the partition
+    that the target reads them from, where it reads by query or index.
+    """
+
+    id: int
+    lower: list[str] | None = None
+    upper: list[str] | None = None
+    cursor: list[str] | None = None
+    attempt: int = 0
+    rows: int = 0
+    items: int = 0
+    rejected: int = 0
+    refused: int = 0
+    dropped: int = 0
+    emptied: dict[str, int] = {}
+    digest: str = "0"
+    partitions: dict[str, int] = {}
+    done: bool = False
+    verified: bool = False
+    drifted: bool = False
+
+    def begin_again(self) -> Chunk:
+        """The chunk before anything of it was copied, one attempt later."""
+        return Chunk(self.id, self.lower, self.upper, attempt=self.attempt + 1)
+
+
+class Segment(msgspec.Struct):
+    """A part of the items that one worker loads; `partitions` where they are read by query, packed attributes."""
+
+    id: int
+    partitions: list[str] = []
+    cursor: str | None = None
+    rows: int = 0
+    done: bool = False
+
+
+class Sweep(msgspec.Struct):
+    """How far the sweep has come."""
+
+    cursor: str | None = None
+    deleted: int = 0
+
+
+class Verification(msgspec.Struct):
+    """How far the comparison of items and staging rows has come, with its sums so far."""
+
+    cursor: str | None = None
+    items: int = 0
+    items_digest: str = "0"
+    in_scope: int = 0
+    rows_digest: str = "0"
+    staging_cursor: list[str] | None = None
+    staging_rows: int = 0
+    staging_digest: str = "0"
+    scanned: bool = False
+
+
+class Record(msgspec.Struct):
+    """What ran, with what result: shown by `dataops runs`. Times are the state machine's, ISO-8601."""
+
+    run: str
+    batch: str
+    status: str = "running"
+    execution: str = ""
+    started: str = ""
+    source_rows: int = 0
+    items: int = 0
+    target_rows: int = 0
+    rejected: int = 0
+    dropped: int = 0
+    outside: int = 0
+    emptied: dict[str, int] = {}
+    stale_deleted: int = 0
+    created_target: bool = False
+    left_out: list[str] = []
+    failed_in: str = ""
+    cause: str = ""
+
+
+_Record = TypeVar("_Record", bound=msgspec.Struct)
+
+
+class Control:
+    """One run's view of the control table (name: `DATAOPS_CONTROL_TABLE`). All reads are consistent."""
+
+    def __init__(self, run: str, client: DynamoDBClient | None = None, table: str | None = None) -> None:
+        from dataops.core.dynamodb import dynamodb_client
+
+        self.run = run
+        self.client = client or dynamodb_client()
+        self.table = table or os.environ.get("DATAOPS_CONTROL_TABLE", "")
+        if not self.table:
+            raise Permanent("DATAOPS_CONTROL_TABLE: expected the control table's name, found nothing")
+
+    # --- records -------------------------------------------------------------------------------------------------
+
+    def plan(self) -> Plan:
+        """The run's plan; raises Cancelled when somebody asked for the run to stop."""
+        self.require_wanted()
+        return self.require_plan()
+
+    def require_plan(self) -> Plan:
+        """The run's plan, whether or not the run is still wanted."""
+        return self._require("plan", Plan)
+
+    def find_plan(self) -> Plan | None:
+        """The run's plan, if it has come so far."""
+        return self._get(f"run#{self.run}", "plan", Plan)
+
+    def save_plan(self, plan: Plan) -> None:
+        """Write the plan."""
+        self._put(f"run#{self.run}", "plan", plan)
+
+    def record(self) -> Record | None:
+        """The run's record."""
+        return self._get(f"run#{self.run}", "record", Record)
+
+    def save_record(self, record: Record) -> None:
+        """Write the run's record, and the pointer that lists it."""
+        self._put(f"run#{self.run}", "record", record)
+        self._put("runs", f"{record.started}#{record.run}", record)
+
+    def records(self, limit: int = 100) -> list[Record]:
+        """The newest runs first."""
+        reply = self.client.query(
+            TableName=self.table, KeyConditionExpression="pk = :pk", ScanIndexForward=False, Limit=limit,
+            ExpressionAttributeValues={":pk": {"S": "runs"}}, ConsistentRead=True,
+        )  # fmt: skip
+        return [msgspec.json.decode(item["data"]["S"], type=Record) for item in reply["Items"]]
+
+    def chunk(self, number: int) -> Chunk:
+        """One chunk's record."""
+        return self._require(f"chunk#{number:04d}", Chunk)
+
+    def chunks(self) -> list[Chunk]:
+        """All chunks, in order."""
+        return list(self._list("chunk#", Chunk))
+
+    def save_chunk(self, chunk: Chunk) -> None:
+        """Overwrite one chunk's record."""
+        self._put(f"run#{self.run}", f"chunk#{chunk.id:04d}", chunk)
+
+    def segment(self, number: int) -> Segment:
+        """One segment's record."""
+        return self._require(f"segment#{number:04d}", Segment)
+
+    def segments(self) -> list[Segment]:
+        """All segments, in order."""
+        return list(self._list("segment#", Segment))
+
+    def save_segment(self, segment: Segment) -> None:
+        """Overwrite one segment's record."""
+        self._put(f"run#{self.run}", f"segment#{segment.id:04d}", segment)
+
+    def sweep(self) -> Sweep:
+        """How far the sweep has come."""
+        return self._get(f"run#{self.run}", "sweep", Sweep) or Sweep()
+
+    def save_sweep(self, sweep: Sweep) -> None:
+        """Overwrite the sweep's progress."""
+        self._put(f"run#{self.run}", "sweep", sweep)
+
+    def verification(self) -> Verification:
+        """How far the comparison of items and staging rows has come."""
+        return self._get(f"run#{self.run}", "verify", Verification) or Verification()
+
+    def save_verification(self, verification: Verification) -> None:
+        """Overwrite the comparison's progress."""
+        self._put(f"run#{self.run}", "verify", verification)
+
+    def save_rejections(self, chunk: Chunk, first: int, rejections: Sequence[Rejection]) -> None:
+        """Write rejections, numbered from `first`; written again they overwrite themselves."""
+        for number, rejection in enumerate(rejections, first):
+            self._put(f"run#{self.run}", f"rejection#{chunk.id:04d}#{chunk.attempt:02d}#{number:09d}", rejection)
+
+    def rejections(self, limit: int | None = None) -> list[Rejection]:
+        """The rejections of each chunk's last attempt, in order of key, at most `limit`."""
+        found: list[Rejection] = []
+        for chunk in self.chunks():
+            if chunk.rejected:
+                found += list(self._list(f"rejection#{chunk.id:04d}#{chunk.attempt:02d}#", Rejection))[: chunk.rejected]
+            if limit is not None and len(found) >= limit:
+                return found[:limit]
+        return found
+
+    # --- stopping ------------------------------------------------------------------------------------------------
+
+    def save_trouble(self, permanent: bool, cause: str) -> None:
+        """Keep why a state failed: the first permanent cause, else the last retryable one."""
+        if permanent:
+            self._put_if(f"run#{self.run}", "failure", cause)
+        else:
+            self._put_item({"pk": {"S": f"run#{self.run}"}, "sk": {"S": "trouble"}, "data": {"S": cause}})
+
+    def trouble(self) -> str | None:
+        """Why a state failed, if one did."""
+        item = self._read(f"run#{self.run}", "failure") or self._read(f"run#{self.run}", "trouble")
+        return item["data"]["S"] if item else None
+
+    def ask_to_stop(self) -> None:
+        """Ask the run to stop; its next page sees it and the state machine rolls back."""
+        self._put_item({"pk": {"S": f"run#{self.run}"}, "sk": {"S": "cancel"}})
+
+    def require_wanted(self) -> None:
+        """Raises Cancelled when somebody asked for the run to stop."""
+        if self._read(f"run#{self.run}", "cancel"):
+            raise Cancelled(f"run {self.run}: was asked to stop")
+
+    # --- claims --------------------------------------------------------------------------------------------------
+
+    def claim_instant(self, batch: str, instant: str) -> bool:
+        """Claim a scheduled instant for this run; False when another run already has it."""
+        return self._put_if(f"batch#{batch}", f"instant#{instant}", self.run)
+
+    def take_lease(self, batch: str, execution: str) -> str | None:
+        """Take the batch's lease for an execution (ARN); None when it is ours, else the execution that holds it."""
+        if self._put_if(f"batch#{batch}", "lease", execution):
+            return None
+        held = self._read(f"batch#{batch}", "lease")
+        return held["data"]["S"] if held else self.take_lease(batch, execution)
+
+    def take_over(self, batch: str, execution: str, holder: str) -> None:
+        """Take the lease from an execution that has ended. Raises LeaseHeld when a third was quicker."""
+        if not self._put_if(f"batch#{batch}", "lease", execution, instead_of=holder):
+            raise LeaseHeld(f"batch {batch}: another run took it over first; try again when that has ended")
+
+    def release_lease(self, batch: str, execution: str) -> None:
+        """Give the lease back if this execution still holds it."""
+        from botocore.exceptions import ClientError
+
+        try:
+            self.client.delete_item(
+                TableName=self.table, Key={"pk": {"S": f"batch#{batch}"}, "sk": {"S": "lease"}},
+                ConditionExpression="#data = :mine", ExpressionAttributeNames={"#data": "data"},
+                ExpressionAttributeValues={":mine": {"S": execution}},
+            )  # fmt: skip
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                raise
+
+    def open_generation(self, batch: str) -> int:
+        """A number higher than every generation of this batch before."""
+        reply = self.client.update_item(
+            TableName=self.table, Key={"pk": {"S": f"batch#{batch}"}, "sk": {"S": "generation"}},
+            UpdateExpression="ADD #n :one", ExpressionAttributeNames={"#n": "number"},
+            ExpressionAttributeValues={":one": {"N": "1"}}, ReturnValues="UPDATED_NEW",
+        )  # fmt: skip
+        return int(reply["Attributes"]["number"]["N"])
+
+    # --- plumbing ------------------------------------------------------------------------------------------------
+
+    def _put_item(self, item: dict[str, Any]) -> None:
+        self.client.put_item(TableName=self.table, Item=item)
+
+    def _put(self, pk: str, sk: str, record: msgspec.Struct) -> None:
+        self._put_item({"pk": {"S": pk}, "sk": {"S": sk}, "data": {"S": msgspec.json.encode(record).decode()}})
+
+    def _put_if(self, pk: str, sk: str, data: str, instead_of: str | None = None) -> bool:
+        """Write `data` where nothing is, or where `data` itself or `instead_of` is; False where another is."""
+        from botocore.exceptions import ClientError
+
+        allowed = {":mine": {"S": data}} | ({":old": {"S": instead_of}} if instead_of else {})
+        try:
+            self.client.put_item(
+                TableName=self.table, Item={"pk": {"S": pk}, "sk": {"S": sk}, "data": {"S": data}},
+                ConditionExpression=f"attribute_not_exists(pk) OR #data IN ({', '.join(allowed)})",
+                ExpressionAttributeNames={"#data": "data"}, ExpressionAttributeValues=allowed,
+            )  # fmt: skip
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                raise
+            return False
+        return True
+
+    def _read(self, pk: str, sk: str) -> dict[str, Any] | None:
+        key = {"pk": {"S": pk}, "sk": {"S": sk}}
+        return self.client.get_item(TableName=self.table, Key=key, ConsistentRead=True).get("Item")
+
+    def _get(self, pk: str, sk: str, of: type[_Record]) -> _Record | None:
+        item = self._read(pk, sk)
+        return msgspec.json.decode(item["data"]["S"], type=of) if item else None
+
+    def _require(self, sk: str, of: type[_Record]) -> _Record:
+        record = self._get(f"run#{self.run}", sk, of)
+        if record is None:
+            raise Permanent(f"run {self.run}: has no {sk} in control table {self.table}")
+        return record
+
+    def _list(self, prefix: str, of: type[_Record]) -> Iterator[_Record]:
+        pages = self.client.get_paginator("query").paginate(
+            TableName=self.table, KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)", ConsistentRead=True,
+            ExpressionAttributeValues={":pk": {"S": f"run#{self.run}"}, ":sk": {"S": prefix}},
+        )  # fmt: skip
+        for page in pages:
+            for item in page["Items"]:
+                yield msgspec.json.decode(item["data"]["S"], type=of)
+
+
+def pack_key(values: Sequence[Any]) -> list[str]:
+    """Key values (`str` or `bytes`) as texts that JSON keeps."""
+    return [f"b{value.hex()}" if isinstance(value, bytes) else f"s{value}" for value in values]
+
+
+def unpack_key(packed: Sequence[str] | None) -> tuple[Any, ...] | None:
+    """The inverse of `pack_key`."""
+    if packed is None:
+        return None
+    return tuple(bytes.fromhex(text[1:]) if text[0] == "b" else text[1:] for text in packed)

@@ -1,0 +1,93 @@
+"""Rds To Dynamodb: copy one chunk, page by page, from its cursor on."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+
+from dataops.batch import key_name
+from dataops.core.control import Chunk, pack_key, unpack_key
+from dataops.core.digest import add_digest, canonical_item
+from dataops.core.item import Item
+from dataops.core.normalize import Rejection, Row
+from dataops.core.task import Task
+from dataops.errors import Permanent
+
+MAX_PARTITIONS = 1000
+
+
+def copy_chunk(task: Task, number: int, until: Callable[[], bool]) -> bool:
+    """Copy a chunk's rows into DynamoDB until it is done (True) or `until` says that time runs short (False).
+
+    After each page the chunk's record is overwritten with cursor, counts and digest so far: a repeated call goes on
+    from there and repeats at most one page.
+    """
+    chunk = task.control.chunk(number)
+    if chunk.drifted:
+        chunk = chunk.begin_again()
+    reader, limit = task.source_reader(), task.plan.page_rows
+    while not chunk.done:
+        task.control.require_wanted()
+        page = reader.read(unpack_key(chunk.cursor or chunk.lower), unpack_key(chunk.upper), limit)
+        _copy_page(task, chunk, page)
+        chunk.done = len(page) < limit
+        if page:
+            chunk.cursor = pack_key(reader.key_of(page[-1]))
+        task.control.save_chunk(chunk)
+        if until():
+            break
+    return chunk.done
+
+
+def _copy_page(task: Task, chunk: Chunk, page: list[Row]) -> None:
+    codec, emptied = task.codec(), Counter(chunk.emptied)
+    results = [codec.encode(row, emptied) for row in page]
+    stamped = [(row, result) for row, result in zip(page, results, strict=True) if isinstance(result, dict)]
+    stamp = {task.plan.batch.stamp: {"N": str(task.plan.stamp_of(chunk.id, chunk.attempt))}}
+    refused = {fault.place: fault.reason for fault in task.writer().write([item | stamp for _, item in stamped])}
+    rejections = [result for result in results if isinstance(result, Rejection)]
+    rejections += [Rejection(codec.key_of(stamped[place][0]), "", reason) for place, reason in refused.items()]
+    task.control.save_rejections(chunk, chunk.rejected, rejections)
+    written = [item for place, (_, item) in enumerate(stamped) if place not in refused]
+    _count(task, chunk, page, written, rejections)
+    chunk.refused += len(refused)
+    chunk.emptied = dict(emptied)
+
+
+def _count(task: Task, chunk: Chunk, page: list[Row], items: list[Item], rejections: list[Rejection]) -> None:
+    attributes = task.codec().attributes
+    chunk.rows += len(page)
+    chunk.items += len(items)
+    chunk.rejected += len(rejections)
+    chunk.dropped += len(page) - len(items) - len(rejections)
+    chunk.digest = add_digest(chunk.digest, (canonical_item(item, attributes) for item in items))
+    index = task.plan.batch.read_index
+    if index or task.query_value:
+        name = key_name(index.partition_key) if index else task.key_names[0]
+        partitions = Counter(chunk.partitions)
+        partitions.update(json.dumps(item[name]) for item in items if index or item[name] == task.query_value)
+        chunk.partitions = dict(partitions)
+        if len(partitions) > MAX_PARTITIONS:
+            raise Permanent(
+                f"target.read: index {index.name if index else ''} has more than {MAX_PARTITIONS:,} partitions; use scan"
+            )
+
+
+def account_rows(task: Task) -> None:
+    """Check that every row that was read became an item, a rejection or was dropped.
+
+    Raises Permanent when rows were rejected and the batch says `on_reject: fail`: nothing has been published yet.
+    """
+    chunks = task.control.chunks()
+    rejected = sum(chunk.rejected for chunk in chunks)
+    if not all(chunk.done for chunk in chunks):
+        raise Permanent("some chunks were never copied to their end; run again")
+    if rejected and task.plan.batch.on_reject == "fail":
+        faults = Counter((fault.column, fault.reason) for fault in task.control.rejections(limit=1000))
+        (column, reason), _ = faults.most_common(1)[0]
+        what = f"{column} {reason}" if column else reason
+        raise Permanent(
+            f"source {task.plan.source.name}: {rejected:,} rows were rejected, most often because {what}; the report "
+            "lists them; correct them, or say on_reject: continue"
+        )

@@ -1,0 +1,70 @@
+"""Digests of rows and items that do not depend on order.
+
+A digest is the sum, modulo 2**256, of the BLAKE2b hashes of all rows: the same rows in any order give the same sum,
+parts can be added up, and no row can hide another.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from hashlib import blake2b
+from typing import Any
+
+from dataops.core.convert import Raw
+from dataops.core.item import Item, canonical_attribute, canonical_number
+from dataops.core.schema import Column
+
+MODULUS = 1 << 256
+
+
+def add_digest(digest: str, parts: Iterable[bytes]) -> str:
+    """The digest (hexadecimal) with one more hash for each of `parts`."""
+    total = int(digest, 16)
+    for part in parts:
+        total += int.from_bytes(blake2b(part, digest_size=32).digest(), "big")
+    return f"{total % MODULUS:x}"
+
+
+def sum_digests(digests: Iterable[str]) -> str:
+    """The digest of all the parts together."""
+    return f"{sum(int(digest, 16) for digest in digests) % MODULUS:x}"
+
+
+def canonical_item(item: Item, attributes: Sequence[str]) -> bytes:
+    """Bytes that are equal exactly when two items hold the same in `attributes`."""
+    return b"".join(_framed(canonical_attribute(item.get(name))) for name in attributes)
+
+
+def canonical_row(row: Sequence[Raw], columns: Sequence[Column]) -> bytes:
+    """Bytes that are equal exactly when two rows of `columns` hold the same values."""
+    return b"".join(_framed(_canonical_value(raw, column)) for raw, column in zip(row, columns, strict=True))
+
+
+def _framed(part: bytes) -> bytes:
+    return len(part).to_bytes(4, "big") + part
+
+
+def _canonical_value(raw: Raw, column: Column) -> bytes:
+    if raw is None:
+        return b"-"
+    if isinstance(raw, bytes):
+        return b"B" + (raw.lstrip(b"\0") if column.kind == "bit" else raw)
+    if column.kind in ("integer", "decimal"):
+        return b"N" + canonical_number(raw).encode()
+    if column.kind in ("float", "double"):
+        return b"F" + repr(float(raw)).encode()
+    if column.kind == "temporal" and "." in raw:
+        raw = raw.rstrip("0").rstrip(".")
+    return b"S" + (_canonical_json(raw) if column.kind == "json" else raw).encode()
+
+
+def _canonical_json(text: str) -> str:
+    def number(digits: str) -> Any:
+        return {"#": str(Decimal(digits).normalize())} if len(digits) < 1000 else digits
+
+    try:
+        return json.dumps(json.loads(text, parse_float=number, parse_int=number), sort_keys=True)
+    except ValueError:
+        return text

@@ -1,0 +1,187 @@
+"""Does a batch fit the tables it names? Every misfit is one located error, found before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from dataops.batch import Batch, Index, Key, did_you_mean, key_columns, key_name
+from dataops.core.dynamodb import dynamodb_error
+from dataops.core.mysql import condition, errors_located, execute, quote_name, quote_table
+from dataops.core.normalize import Codec, key_of_rows, output_columns, selected_columns
+from dataops.core.schema import Column, Table, declared_column
+from dataops.errors import Retryable, SchemaMismatch
+
+if TYPE_CHECKING:
+    from pymysql.connections import Connection
+    from types_boto3_dynamodb import DynamoDBClient
+
+CASCADES = ("CASCADE", "SET NULL", "SET DEFAULT")
+
+
+def require_fit(batch: Batch, source: Table, target: Table | None) -> None:
+    """Raises SchemaMismatch for the first thing in the batch that its source or target table does not allow."""
+    problems = [*_source_problems(batch, source)]
+    if not problems and target is not None:
+        problems += [*_target_problems(batch, source, target)]
+    if problems:
+        raise SchemaMismatch(f"{batch.batch}: {problems[0]}")
+
+
+def require_unique_key(connection: Connection, batch: Batch, source: Table) -> None:
+    """Prove that no two source rows share a DynamoDB key: by a unique key of the source, else by counting.
+
+    Raises SchemaMismatch with the number of keys that several rows share.
+    """
+    columns = [column for key in batch.dynamodb.keys for column in key_columns(key)]
+    sound = (key for key in source.keys if not any(source.column(name).nullable for name in key.columns))
+    if any(set(key.columns) <= set(columns) for key in sound):
+        return
+    exact = ", ".join(f"CAST({quote_name(name)} AS BINARY)" for name in columns)
+    where = "".join(f" WHERE {term}" for term in condition(batch.source.where))
+    table = quote_table(source.database, source.name)
+    sql = f"SELECT COUNT(*) FROM (SELECT 1 FROM {table}{where} GROUP BY {exact} HAVING COUNT(*) > 1) doubled"  # noqa: S608
+    with errors_located(f"source {source.name}: proving the key unique"):
+        doubled = int(execute(connection, sql)[0][0])
+    if doubled:
+        raise SchemaMismatch(
+            f"{batch.batch}: dynamodb: {doubled:,} keys ({', '.join(columns)}) are shared by several rows of "
+            f"{source.name}; each would overwrite another: add a column that tells them apart"
+        )
+
+
+def require_dynamodb_table(client: DynamoDBClient, batch: Batch, codec: Codec) -> None:
+    """Raises SchemaMismatch where the DynamoDB table's keys or indexes are not as the batch declares them."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    name = batch.dynamodb.table
+    try:
+        table: Any = client.describe_table(TableName=name)["Table"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ResourceNotFoundException":
+            raise SchemaMismatch(
+                f"{batch.batch}: dynamodb.table: table '{name}' is not there; create it first"
+            ) from error
+        raise dynamodb_error(name, error.response["Error"]["Code"]) from error
+    except BotoCoreError as error:
+        raise Retryable(f"DynamoDB table {name}: no answer ({type(error).__name__})") from error
+    types = {entry["AttributeName"]: entry["AttributeType"] for entry in table["AttributeDefinitions"]}
+    _require_keys(f"{batch.batch}: dynamodb", batch.dynamodb.keys, table["KeySchema"], types, codec)
+    indexes = {entry["IndexName"]: entry for entry in table.get("GlobalSecondaryIndexes", [])}
+    for number, index in enumerate(batch.dynamodb.indexes):
+        where = f"{batch.batch}: dynamodb.indexes[{number}]"
+        if index.name not in indexes:
+            near = did_you_mean(index.name, list(indexes))
+            raise SchemaMismatch(f"{where}: index '{index.name}' is not on table {name}{near}")
+        _require_keys(where, index.keys, indexes[index.name]["KeySchema"], types, codec)
+        found = indexes[index.name]["Projection"]["ProjectionType"]
+        if found != _projection_type(index):
+            raise SchemaMismatch(f"{where}.projection: expected {_projection_type(index)}, the index has {found}")
+
+
+def _projection_type(index: Index) -> str:
+    return index.projection if isinstance(index.projection, str) else "INCLUDE"
+
+
+def _require_keys(where: str, keys: Sequence[Key], schema: Sequence[Any], types: dict[str, str], codec: Codec) -> None:
+    expected = [(key_name(key), codec.key_type(key)) for key in keys]
+    hash_first = sorted(schema, key=lambda entry: entry["KeyType"] != "HASH")
+    found = [(entry["AttributeName"], types[entry["AttributeName"]]) for entry in hash_first]
+    if found != expected:
+        raise SchemaMismatch(f"{where}: expected the keys {_spell(expected)}, the table has {_spell(found)}")
+
+
+def _spell(keys: Sequence[tuple[str, str]]) -> str:
+    return ", ".join(f"{name} ({kind})" for name, kind in keys)
+
+
+def _source_problems(batch: Batch, source: Table) -> Iterator[str]:
+    for name in batch.source.columns or ():
+        if not source.has(name):
+            yield f"source.columns: {_unknown(name, source)}"
+            return
+    columns = {column.name: column for column in selected_columns(batch, source)}
+    columns |= {name: declared_column(name, of) for name, of in batch.added_columns.items()}
+    for name in batch.normalize.columns:
+        if name not in columns:
+            yield f"normalize.columns: {_unknown(name, source)}"
+    for place, key in _places(batch):
+        yield from _key_problems(place, key, columns, source)
+    for name in key_of_rows(batch, source):
+        if name not in columns:
+            yield f"source.columns: must hold the key column '{name}'"
+    for name in batch.added_columns:
+        if source.has(name):
+            yield f"transform.adds: column '{name}' is already in source table {source.name}"
+    if batch.stamp in columns:
+        yield f"source.columns: '{batch.stamp}' is reserved for the generation stamp"
+    index = batch.read_index
+    for name in (column for key in (index.keys if index else ()) for column in key_columns(key)):
+        if columns[name].nullable:
+            yield (
+                f"target.read.index: column '{name}' can be NULL, so index {index.name if index else ''} is sparse and "
+                "would miss rows; use read: scan"
+            )
+
+
+def _places(batch: Batch) -> Iterator[tuple[str, Key]]:
+    yield "dynamodb.partition_key", batch.dynamodb.partition_key
+    if batch.dynamodb.sort_key is not None:
+        yield "dynamodb.sort_key", batch.dynamodb.sort_key
+    for number, index in enumerate(batch.dynamodb.indexes):
+        yield f"dynamodb.indexes[{number}].partition_key", index.partition_key
+        if index.sort_key is not None:
+            yield f"dynamodb.indexes[{number}].sort_key", index.sort_key
+
+
+def _key_problems(place: str, key: Key, columns: dict[str, Column], source: Table) -> Iterator[str]:
+    for name in key_columns(key):
+        if name not in columns:
+            yield f"{place}: {_unknown(name, source)}"
+        elif "indexes" not in place and columns[name].nullable:
+            yield f"{place}: column '{name}' can be NULL, and a key cannot; choose a NOT NULL column"
+        elif columns[name].kind in ("json", "geometry"):
+            yield f"{place}: column '{name}' is {columns[name].column_type}, which cannot be a key"
+    if not isinstance(key, str) and key.name in columns:
+        yield f"{place}.name: '{key.name}' is also a column; choose another name"
+
+
+def _unknown(name: str, table: Table, what: str = "source") -> str:
+    near = did_you_mean(name, [column.name for column in table.columns])
+    return f"column '{name}' is not in {what} table {table.name}{near}"
+
+
+def _target_problems(batch: Batch, source: Table, target: Table) -> Iterator[str]:
+    generated = {column.name for column in source.columns if column.generated}
+    for name in (*(column.name for column in selected_columns(batch, source)), *batch.added_columns):
+        if name not in generated and not target.has(name):
+            yield f"target.table: {_unknown(name, target, 'target')}"
+    written = {column.name for column in output_columns(batch, source, target)}
+    for column in target.columns:
+        spare = column.nullable or column.has_default or column.generated or column.auto_increment
+        if column.name not in written and not spare:
+            yield f"target.table: column '{column.name}' of {target.name} is NOT NULL without default, and nothing fills it"
+    if target.row_key is None:
+        yield f"target.table: {target.name} has no primary or unique key, which loading safely needs"
+    yield from _mode_problems(batch, target)
+
+
+def _mode_problems(batch: Batch, target: Table) -> Iterator[str]:
+    if batch.target.mode == "swap":
+        ties = [f"foreign key {key.name}" for key in (*target.outgoing, *target.incoming)]
+        ties += [f"trigger {name}" for name in target.triggers]
+        if ties:
+            yield f"target.mode: swap would lose {ties[0]} of {target.name}; use mode: upsert"
+        return
+    acting = [f"trigger {name}" for name in target.triggers]
+    acting += [
+        f"the cascade of foreign key {key.name}"
+        for key in target.incoming
+        if key.on_delete in CASCADES or key.on_update in CASCADES
+    ]
+    if acting:
+        yield f"target.mode: an upsert into {target.name} would set off {acting[0]}"
+    if batch.read_query and not isinstance(batch.dynamodb.partition_key, str):
+        yield "target.read.query: the partition key is a template; an upsert by query needs a plain column"
+    elif batch.read_query and not target.has(key_columns(batch.dynamodb.partition_key)[0]):
+        yield "target.read.query: the target lacks the partition key's column"

@@ -1,0 +1,138 @@
+"""Dynamodb To Rds: read one segment of the items back and load it into staging."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+from dataops.batch import Index, key_name
+from dataops.core.control import Segment, Verification
+from dataops.core.dynamodb import get_items, key_of, query_page, scan_page
+from dataops.core.item import Item
+from dataops.core.staging import create_staging, load_rows
+from dataops.core.task import Task, pack_cursor, unpack_cursor
+from dataops.errors import Retryable
+
+INDEX_POLLS = 30
+"""Times that an index is read again until it shows all items that were written; it is eventually consistent."""
+
+
+def prepare_staging(task: Task) -> list[int]:
+    """An empty staging table and the segments to load it by; gives the segments' numbers."""
+    create_staging(task.target_connection(), task.plan)
+    task.control.save_verification(Verification())
+    by_partition = task.plan.batch.read_index or task.query_value
+    partitions = sorted(_expected(task)) if by_partition else []
+    count = max(1, min(task.plan.workers, len(partitions)) if by_partition else task.plan.workers)
+    for number in range(count):
+        task.control.save_segment(Segment(number, partitions[number::count]))
+    return list(range(count))
+
+
+def load_segment(task: Task, number: int, until: Callable[[], bool]) -> bool:
+    """Load a segment into staging until it is done (True) or the time runs short (False).
+
+    After each page (of an index: each partition) the segment's record is overwritten; a repeated call loads at most
+    one page again, which is harmless.
+    """
+    segment, columns = task.control.segment(number), task.target_columns()
+    current, codec, connection = task.current_stamps(), task.codec(), task.target_connection()
+    for items in () if segment.done else _pages(task, segment):
+        task.control.require_wanted()
+        for item in items:
+            task.require_current(item, current)
+        load_rows(connection, task.plan, columns, [codec.decode(item) for item in items])
+        segment.rows += len(items)
+        task.control.save_segment(segment)
+        if until():
+            break
+    return segment.done
+
+
+def _pages(task: Task, segment: Segment) -> Iterator[list[Item]]:
+    """The segment's items from its cursor on; the cursor is moved, and `done` set, before each page is given."""
+    index = task.plan.batch.read_index
+    if index:
+        yield from _index_pages(task, segment, index)
+    elif task.query_value:
+        yield from _query_pages(task, segment)
+    else:
+        yield from _scan_pages(task, segment)
+
+
+def _scan_pages(task: Task, segment: Segment) -> Iterator[list[Item]]:
+    batch, segments = task.plan.batch, len(task.control.segments())
+    while not segment.done:
+        cursor = unpack_cursor(segment.cursor)
+        page = scan_page(
+            task.dynamodb, batch.dynamodb.table, batch.stamp, cursor, segment=segment.id, segments=segments
+        )
+        segment.cursor, segment.done = pack_cursor(page.cursor), page.cursor is None
+        yield page.items
+
+
+def _query_pages(task: Task, segment: Segment) -> Iterator[list[Item]]:
+    batch = task.plan.batch
+    assert task.query_value is not None
+    while not segment.done:
+        cursor = unpack_cursor(segment.cursor)
+        page = query_page(task.dynamodb, batch.dynamodb.table, task.key_names[0], task.query_value, cursor)
+        segment.cursor, segment.done = pack_cursor(page.cursor), page.cursor is None
+        yield [item for item in page.items if batch.stamp in item]
+
+
+def _index_pages(task: Task, segment: Segment, index: Index) -> Iterator[list[Item]]:
+    expected = _expected(task)
+    while not segment.done:
+        position = int(segment.cursor or 0)
+        items: list[Item] = []
+        if position < len(segment.partitions):
+            partition = segment.partitions[position]
+            items = _poll_partition(task, index, partition, expected[partition])
+        segment.cursor, segment.done = str(position + 1), position + 1 >= len(segment.partitions)
+        yield items
+
+
+def _poll_partition(task: Task, index: Index, partition: str, expected: int) -> list[Item]:
+    """All current items of one partition of an index, read again until as many are there as were written."""
+    current = task.current_stamps()
+    for attempt in range(INDEX_POLLS):
+        items = [item for item in _read_partition(task, index, partition) if _stamp(task, item) in current]
+        if len(items) == expected:
+            return items
+        time.sleep(random.uniform(0, min(5.0, 0.1 * 2**attempt)))  # noqa: S311 - jitter, not a secret
+    raise Retryable(
+        f"index {index.name}: expected {expected:,} items in a partition, found {len(items):,} after {INDEX_POLLS} readings"
+    )
+
+
+def _read_partition(task: Task, index: Index, partition: str) -> list[Item]:
+    table, name, value = task.plan.batch.dynamodb.table, key_name(index.partition_key), json.loads(partition)
+    items: list[Item] = []
+    cursor: Item | None = None
+    while True:
+        page = query_page(task.dynamodb, table, name, value, cursor, index=index.name)
+        items += page.items
+        cursor = page.cursor
+        if cursor is None:
+            break
+    if index.projection == "ALL":
+        return items
+    keys = [key_of(item, task.key_names) for item in items]
+    return list(get_items(task.dynamodb, table, keys))
+
+
+def _stamp(task: Task, item: Item) -> str | None:
+    stamp = item.get(task.plan.batch.stamp)
+    return None if stamp is None else stamp.get("N")
+
+
+def _expected(task: Task) -> Counter[str]:
+    """How many items were written into each partition that is read."""
+    total: Counter[str] = Counter()
+    for chunk in task.control.chunks():
+        total.update(chunk.partitions)
+    return total

@@ -1,0 +1,220 @@
+"""Plan: claim, lease, check, cut into chunks, open a generation; nothing of source or target is changed before."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from dataops.batch import Batch, parse_batch
+from dataops.core.control import Chunk, Control, Plan, Record, pack_key
+from dataops.core.fit import require_dynamodb_table, require_fit, require_unique_key
+from dataops.core.mysql import condition, connect, errors_located, execute, key_after, quote_name, quote_table
+from dataops.core.normalize import Codec, key_of_rows
+from dataops.core.schema import Table, declared_column, describe_table
+from dataops.core.secrets import fetch_secret
+from dataops.core.staging import exists
+from dataops.core.task import load_transform
+from dataops.errors import BatchFileError, LeaseHeld, Retryable, SchemaMismatch
+
+if TYPE_CHECKING:
+    from pymysql.connections import Connection
+
+MAX_CHUNKS = 1000
+CHUNK_ROWS = (1_000, 10_000)
+SLACK_SECONDS = 30
+
+
+class PlanRequest(msgspec.Struct, frozen=True):
+    """The execution's input and names."""
+
+    run: str
+    execution: str
+    started: str
+    batch: Any
+    workers: int = 4
+    create_target: bool = False
+    scheduled: str | None = None
+    function_seconds: int = 900
+
+
+def plan_run(request: PlanRequest) -> dict[str, Any] | None:
+    """The plan of a run, as names and numbers for the state machine; None when another run has this instant.
+
+    May be repeated: a plan once written is given again.
+    """
+    control = Control(request.run)
+    batch = parse_batch(request.batch, _name_of(request.batch))
+    if control.record() is None:
+        control.save_record(Record(request.run, batch.batch, execution=request.execution, started=request.started))
+    if request.scheduled and not control.claim_instant(batch.batch, request.scheduled):
+        control.save_record(Record(request.run, batch.batch, "skipped", request.execution, request.started))
+        return None
+    take_lease(control, batch, request)
+    control.require_wanted()
+    plan = control.find_plan() or _make_plan(control, batch, request)
+    return {"run": plan.run, "batch": batch.batch, "chunks": list(range(plan.chunks)), "workers": plan.workers}
+
+
+def take_lease(control: Control, batch: Batch, request: PlanRequest) -> None:
+    """Take the batch's lease for this execution, from an ended one if need be. Raises LeaseHeld."""
+    holder = control.take_lease(batch.batch, request.execution)
+    if holder is None:
+        return
+    name = holder.rpartition(":")[2]
+    waited = _seconds_since_end(holder)
+    if waited is None:
+        raise LeaseHeld(f"batch {batch.batch}: run {name} is running; wait for its end, or stop it")
+    left = request.function_seconds + SLACK_SECONDS - waited
+    if left > 0:
+        raise LeaseHeld(
+            f"batch {batch.batch}: run {name} was cut off, and its last function may still write for {left:.0f} seconds; "
+            "run again after that"
+        )
+    control.take_over(batch.batch, request.execution, holder)
+
+
+def _seconds_since_end(execution: str) -> float | None:
+    """Seconds since an execution's stop by Step Functions' own clock; None while it runs."""
+    import boto3
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        reply = boto3.client("stepfunctions").describe_execution(executionArn=execution)
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ExecutionDoesNotExist":
+            return float("inf")
+        raise Retryable(f"Step Functions: {error.response['Error']['Code']}") from error
+    except BotoCoreError as error:
+        raise Retryable(f"Step Functions: no answer ({type(error).__name__})") from error
+    if reply["status"] in ("RUNNING", "PENDING_REDRIVE"):
+        return None
+    now = parsedate_to_datetime(reply["ResponseMetadata"]["HTTPHeaders"]["date"])
+    return (now - reply["stopDate"]).total_seconds()
+
+
+def _make_plan(control: Control, batch: Batch, request: PlanRequest) -> Plan:
+    with connect(fetch_secret(batch.source.secret)) as source_connection:
+        source = _located(batch, "source.table", source_connection, batch.source.table, batch.source.database)
+        require_fit(batch, source, None)
+        transform = load_transform(batch)
+        require_dynamodb_table(control.client, batch, Codec(batch, source, None, transform))
+        require_unique_key(source_connection, batch, source)
+        with connect(fetch_secret(batch.target.secret)) as target_connection:
+            target, left_out = _find_target(batch, source, source_connection, target_connection, request)
+        chunks = list(cut_chunks(source_connection, batch, source, request.workers))
+    for chunk in chunks:
+        control.save_chunk(chunk)
+    plan = Plan(
+        request.run, batch, source, target, control.open_generation(batch.batch), key_of_rows(batch, source),
+        len(chunks), request.workers, created_target=left_out is not None, left_out=tuple(left_out or ()),
+    )  # fmt: skip
+    control.save_plan(plan)
+    return plan
+
+
+def cut_chunks(connection: Connection, batch: Batch, source: Table, workers: int) -> Iterator[Chunk]:
+    """Key ranges of about equal row counts that together hold every key, at most 1,000.
+
+    The server walks the key and compares under its own collations; the first range has no lower bound and the last
+    no upper one, so rows that appear meanwhile belong to a chunk as well.
+    """
+    table, key = quote_table(source.database, source.name), key_of_rows(batch, source)
+    where = condition(batch.source.where)
+    with errors_located(f"source {source.name}: cutting chunks"):
+        filtered = f" WHERE {where[0]}" if where else ""
+        total = int(execute(connection, f"SELECT COUNT(*) FROM {table}{filtered}")[0][0])  # noqa: S608
+        smallest, largest = CHUNK_ROWS
+        rows = max(-(-total // MAX_CHUNKS), min(largest, max(smallest, -(-total // (2 * workers)))))
+        lower: list[str] | None = None
+        number = 0
+        for bound in _bounds(connection, table, key, where, rows):
+            yield Chunk(number, lower, bound)
+            lower, number = bound, number + 1
+            if number == MAX_CHUNKS - 1:
+                break
+        yield Chunk(number, lower, None)
+
+
+def _bounds(
+    connection: Connection, table: str, key: tuple[str, ...], where: list[str], rows: int
+) -> Iterator[list[str]]:
+    """Every `rows`-th key, but none after which no row follows."""
+    names = ", ".join(map(quote_name, key))
+    bound: tuple[Any, ...] | None = None
+    while True:
+        after, arguments = key_after(key, bound) if bound else ("", [])
+        conditions = [*where, *([after] if after else [])]
+        filtered = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+        sql = f"SELECT {names} FROM {table}{filtered} ORDER BY {names} LIMIT 2 OFFSET {rows - 1}"  # noqa: S608
+        found = execute(connection, sql, arguments)
+        if len(found) < 2:
+            return
+        bound = found[0]
+        yield pack_key(found[0])
+
+
+def _find_target(
+    batch: Batch, source: Table, source_connection: Connection, connection: Connection, request: PlanRequest
+) -> tuple[Table, list[str] | None]:
+    """The target table; made from the source's definition where it is missing and the run was told to.
+
+    The second value lists what a made table leaves out (None: the table was there).
+    """
+    database = batch.target.database or execute(connection, "SELECT DATABASE()")[0][0]
+    if database is None:
+        raise SchemaMismatch(f"{batch.batch}: target.database: neither the batch nor the secret names a database")
+    left_out = None
+    if request.create_target and not exists(connection, database, batch.target.table):
+        left_out = create_target(batch, source, source_connection, connection, database)
+    target = _located(batch, "target.table", connection, batch.target.table, database)
+    require_fit(batch, source, target)
+    return target, left_out
+
+
+def create_target(
+    batch: Batch, source: Table, source_connection: Connection, connection: Connection, database: str
+) -> list[str]:
+    """Make the target table from the source's definition; gives what it leaves out, by name."""
+    table = quote_table(database, batch.target.table)
+    with errors_located(f"target {batch.target.table}: creating it from {source.name}"):
+        shown = execute(source_connection, f"SHOW CREATE TABLE {quote_table(source.database, source.name)}")[0][1]
+        body, left_out = without_foreign_keys(shown)
+        execute(connection, f"CREATE TABLE {table} {body.replace('%', '%%')}")
+        for name, mysql_type in batch.added_columns.items():
+            declared_column(name, mysql_type).kind  # noqa: B018 - an unsupported type raises here
+            execute(connection, f"ALTER TABLE {table} ADD COLUMN {quote_name(name)} {mysql_type.replace('%', '%%')}")
+        for column in source.columns:
+            if batch.source.columns is not None and column.name not in batch.source.columns:
+                execute(connection, f"ALTER TABLE {table} DROP COLUMN {quote_name(column.name)}")
+                left_out.append(f"column {column.name}")
+    return left_out + [f"trigger {name}" for name in source.triggers]
+
+
+def without_foreign_keys(shown: str) -> tuple[str, list[str]]:
+    """The body of a SHOW CREATE TABLE text without its foreign keys, and their names."""
+    lines = shown[shown.index("(\n") :].split("\n")
+    constraint = re.compile(r"\s*CONSTRAINT `((?:[^`]|``)*)` FOREIGN KEY ")
+    left_out = [f"foreign key {found[1]}" for line in lines if (found := constraint.match(line))]
+    kept = [line for line in lines if not constraint.match(line)]
+    end = next(place for place in range(len(kept) - 1, -1, -1) if kept[place].startswith(")"))
+    kept[end - 1] = kept[end - 1].rstrip(",")
+    return "\n".join(kept), left_out
+
+
+def _located(batch: Batch, place: str, connection: Connection, table: str, database: str | None) -> Table:
+    try:
+        with errors_located(f"{batch.batch}: {place}"):
+            return describe_table(connection, table, database)
+    except SchemaMismatch as error:
+        raise SchemaMismatch(f"{batch.batch}: {place}: {error}") from error
+
+
+def _name_of(declared: Any) -> str:
+    name = declared.get("batch") if isinstance(declared, dict) else None
+    if not isinstance(name, str):
+        raise BatchFileError("input: expected {batch: {batch: NAME, ...}}, found no batch name")
+    return name[:40]

@@ -1,0 +1,126 @@
+"""Publish, Close Run and Roll Back: how a run ends."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+
+from dataops.core.control import Control, Plan, Record
+from dataops.core.mysql import connect, execute, quote_table
+from dataops.core.secrets import fetch_secret
+from dataops.core.staging import count_rows, drop_leftovers, drop_old, exists, merge, staging_name, swap
+from dataops.core.task import Task
+from dataops.errors import DataOpsError, Unaccounted
+
+
+def publish(task: Task) -> None:
+    """Make the verified staging table the target, atomically, and record how many rows it has.
+
+    Raises Unaccounted before anything changes when rows do not add up. May be repeated.
+    """
+    plan, connection = task.plan, task.target_connection()
+    record = summarize(task)
+    staging = quote_table(plan.target.database, staging_name(plan))
+    if exists(connection, plan.target.database, staging_name(plan)):
+        record.target_rows = count_rows(connection, staging)
+        _require_accounted(record)
+    if record.status != "published":
+        task.control.require_wanted()
+        if plan.batch.target.mode == "swap":
+            swap(connection, plan)
+            record.target_rows = count_rows(connection, quote_table(plan.target.database, plan.target.name))
+        else:
+            query = plan.batch.read_query
+            partition = query.partition_key if query else None
+            record.target_rows = merge(connection, plan, task.target_columns(), partition)
+        record.status = "published"
+        task.control.save_record(record)
+    drop_old(connection, plan)
+
+
+def close_run(run: str, execution: str) -> Record:
+    """Release the lease and write the run's final record."""
+    control = Control(run)
+    record, plan = control.record(), control.find_plan()
+    assert record is not None
+    assert plan is not None
+    record.status = "succeeded with rejections" if record.rejected else "succeeded"
+    control.save_record(record)
+    control.release_lease(plan.batch.batch, execution)
+    return record
+
+
+def roll_back(run: str, execution: str, error: str, cause: str) -> Record:
+    """Undo what an unfinished run left: staging dropped, lease released, the reason recorded and notified.
+
+    The old target was never touched. What cannot be reached is left for the next run, which drops it.
+    """
+    control = Control(run)
+    plan = control.find_plan()
+    record = control.record() or Record(run, "", execution=execution)
+    control.ask_to_stop()
+    record.cause = control.trouble() or cause or error
+    if plan:
+        record = summarize_into(record, control, plan)
+        try:
+            _drop_staging(plan)
+        except DataOpsError as trouble:
+            record.cause += f" (and staging is left for the next run to drop: {trouble})"
+    record.status = "failed"
+    control.save_record(record)
+    if record.batch:
+        control.release_lease(record.batch, execution)
+    _notify(record)
+    return record
+
+
+def summarize(task: Task) -> Record:
+    """The run's record with the counts of all chunks in it."""
+    record = task.control.record()
+    assert record is not None
+    return summarize_into(record, task.control, task.plan)
+
+
+def summarize_into(record: Record, control: Control, plan: Plan) -> Record:
+    """`record` with the counts of all chunks of the plan in it."""
+    chunks = control.chunks()
+    record.source_rows = sum(chunk.rows for chunk in chunks)
+    record.items = sum(chunk.items for chunk in chunks)
+    record.rejected = sum(chunk.rejected for chunk in chunks)
+    record.dropped = sum(chunk.dropped for chunk in chunks)
+    emptied: Counter[str] = Counter()
+    for chunk in chunks:
+        emptied.update(chunk.emptied)
+    record.emptied = dict(sorted(emptied.items()))
+    if plan.batch.read_query:
+        record.outside = record.items - sum(sum(chunk.partitions.values()) for chunk in chunks)
+    record.stale_deleted = control.sweep().deleted
+    record.created_target, record.left_out = plan.created_target, list(plan.left_out)
+    return record
+
+
+def _require_accounted(record: Record) -> None:
+    accounted = record.target_rows + record.rejected + record.dropped + record.outside
+    if record.source_rows != accounted:
+        raise Unaccounted(
+            f"run {record.run}: {record.source_rows:,} source rows, but {record.target_rows:,} in staging + "
+            f"{record.rejected:,} rejected + {record.dropped:,} dropped + {record.outside:,} outside the partition read"
+        )
+
+
+def _drop_staging(plan: Plan) -> None:
+    with connect(fetch_secret(plan.batch.target.secret)) as connection:
+        drop_leftovers(connection, plan)
+        if plan.created_target:
+            target = quote_table(plan.target.database, plan.target.name)
+            if exists(connection, plan.target.database, plan.target.name) and not count_rows(connection, target):
+                execute(connection, f"DROP TABLE {target}")
+
+
+def _notify(record: Record) -> None:
+    topic = os.environ.get("DATAOPS_TOPIC_ARN")
+    if topic:
+        import boto3
+
+        subject = f"dataops: batch {record.batch or '?'} failed"
+        boto3.client("sns").publish(TopicArn=topic, Subject=subject[:100], Message=f"{record.run}: {record.cause}")

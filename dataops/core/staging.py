@@ -1,0 +1,184 @@
+"""The target side: a keyed staging table, the atomic swap, and the merge for `mode: upsert`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from dataops.batch import key_columns
+from dataops.core.control import Plan
+from dataops.core.mysql import errors_located, execute, quote_name, quote_table
+from dataops.errors import Permanent, Unaccounted
+
+if TYPE_CHECKING:
+    from pymysql.connections import Connection
+
+    from dataops.core.normalize import Row
+    from dataops.core.schema import Column
+
+STATEMENT_ROWS, STATEMENT_BYTES = 500, 4 * 1024 * 1024
+
+
+def staging_name(plan: Plan) -> str:
+    """The staging table's name: one for each run, 47 characters whatever the names in it."""
+    return f"{_prefix(plan)}{_hash(plan.run)}_new"
+
+
+def old_name(plan: Plan) -> str:
+    """The name that the old target has between the swap and its removal."""
+    return f"{_prefix(plan)}{_hash(plan.run)}_old"
+
+
+def create_staging(connection: Connection, plan: Plan) -> None:
+    """An empty table like the target; what earlier runs of this batch left behind is dropped first."""
+    database = plan.target.database
+    staging, target = quote_table(database, staging_name(plan)), quote_table(database, plan.target.name)
+    with errors_located(f"target {plan.target.name}: creating the staging table"):
+        drop_leftovers(connection, plan)
+        execute(connection, f"CREATE TABLE {staging} LIKE {target}")
+
+
+def drop_leftovers(connection: Connection, plan: Plan) -> None:
+    """Drop every staging and old table of this batch; the lease makes sure that nobody uses them."""
+    pattern = _prefix(plan).replace("_", "\\_") + "%"
+    tables = execute(
+        connection,
+        "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s AND TABLE_NAME LIKE %s",
+        (plan.target.database, pattern),
+    )
+    for (name,) in tables:
+        execute(connection, f"DROP TABLE IF EXISTS {quote_table(plan.target.database, name)}")
+
+
+def load_rows(connection: Connection, plan: Plan, columns: Sequence[Column], rows: Sequence[Row]) -> None:
+    """Write rows into staging; loading the same rows again is harmless. A warning is an error.
+
+    The plain way, by multi-row REPLACE: it needs no `local_infile` and is the oracle of anything faster.
+    """
+    table = quote_table(plan.target.database, staging_name(plan))
+    names = ", ".join(quote_name(column.name) for column in columns)
+    one = f"({', '.join(['%s'] * len(columns))})"
+    for group in _groups(rows):
+        with errors_located(f"target {plan.target.name}: loading staging"):
+            sql = f"REPLACE INTO {table} ({names}) VALUES {', '.join([one] * len(group))}"  # noqa: S608
+            execute(connection, sql, [value for row in group for value in row])
+            warnings = execute(connection, "SHOW WARNINGS")
+        if warnings:
+            code = warnings[0][1]
+            raise Permanent(f"target {plan.target.name}: loading staging: {len(warnings)} warnings, first MySQL {code}")
+
+
+def count_rows(connection: Connection, table: str, where: str = "", arguments: Sequence[Any] = ()) -> int:
+    """How many rows a table (qualified, quoted) has, by the server's own count."""
+    return int(execute(connection, f"SELECT COUNT(*) FROM {table}{where}", arguments)[0][0])  # noqa: S608
+
+
+def exists(connection: Connection, database: str, table: str) -> bool:
+    """Whether the table is there."""
+    sql = "SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s"
+    return bool(execute(connection, sql, (database, table)))
+
+
+def swap(connection: Connection, plan: Plan) -> None:
+    """Put staging in the target's place in one atomic RENAME, then drop the old table.
+
+    Whether it has been done is read off the target itself, so a repeated call does no harm.
+    """
+    database = plan.target.database
+    target, old = quote_table(database, plan.target.name), quote_table(database, old_name(plan))
+    staging = quote_table(database, staging_name(plan))
+    with errors_located(f"target {plan.target.name}: swapping"):
+        if exists(connection, database, staging_name(plan)):
+            _keep_auto_increment(connection, plan)
+            execute(connection, f"RENAME TABLE {target} TO {old}, {staging} TO {target}")
+        elif not exists(connection, database, old_name(plan)):
+            raise Permanent(f"target {plan.target.name}: expected the staging table, found none; run again")
+
+
+def drop_old(connection: Connection, plan: Plan) -> None:
+    """Drop what the swap replaced, or what the merge used."""
+    with errors_located(f"target {plan.target.name}: dropping the old table"):
+        drop_leftovers(connection, plan)
+
+
+def merge(connection: Connection, plan: Plan, columns: Sequence[Column], partition: Any = None) -> int:
+    """Make the target equal to staging in one transaction; the number of rows in scope afterwards.
+
+    Vanished rows are deleted, changed ones updated, new ones inserted; where `partition` is given, only rows of that
+    partition are deleted and counted. Any error, or a count that does not fit, leaves the target as it was.
+    """
+    assert plan.target.row_key is not None
+    database, key = plan.target.database, plan.target.row_key.columns
+    target, staging = quote_table(database, plan.target.name), quote_table(database, staging_name(plan))
+    same = " AND ".join(f"t.{quote_name(name)} = s.{quote_name(name)}" for name in key)
+    sets = ", ".join(f"t.{quote_name(c.name)} = s.{quote_name(c.name)}" for c in columns)
+    names = ", ".join(quote_name(column.name) for column in columns)
+    picked = ", ".join(f"s.{quote_name(column.name)}" for column in columns)
+    first = quote_name(key[0])
+    where, arguments = _partition(plan, partition)
+    scope = f" AND {where}" if where else ""
+    with errors_located(f"target {plan.target.name}: merging"):
+        connection.begin()
+        try:
+            execute(
+                connection,
+                f"DELETE t FROM {target} t LEFT JOIN {staging} s ON {same} WHERE s.{first} IS NULL{scope}",
+                arguments,
+            )
+            execute(connection, f"UPDATE {target} t JOIN {staging} s ON {same} SET {sets}")
+            execute(
+                connection,
+                f"INSERT INTO {target} ({names}) SELECT {picked} FROM {staging} s LEFT JOIN {target} t ON {same} WHERE t.{first} IS NULL",
+            )
+            found = count_rows(connection, f"{target} t", f" WHERE {where}" if where else "", arguments)
+            expected = count_rows(connection, staging)
+            if found != expected:
+                raise Unaccounted(
+                    f"target {plan.target.name}: expected {expected:,} rows after the merge, found {found:,}"
+                )
+        except BaseException:
+            connection.rollback()
+            raise
+        connection.commit()
+    return found
+
+
+def _partition(plan: Plan, partition: Any) -> tuple[str, list[Any]]:
+    if partition is None:
+        return "", []
+    (column,) = key_columns(plan.batch.dynamodb.partition_key)
+    return f"t.{quote_name(column)} = %s", [str(partition)]
+
+
+def _keep_auto_increment(connection: Connection, plan: Plan) -> None:
+    """CREATE TABLE LIKE forgets how far AUTO_INCREMENT had come, and a number must not be given twice."""
+    database = plan.target.database
+    sql = "SELECT AUTO_INCREMENT FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s"
+    ((old,),), ((new,),) = (
+        execute(connection, sql, (database, name)) for name in (plan.target.name, staging_name(plan))
+    )
+    if old is not None and int(old) > int(new or 0):
+        execute(connection, f"ALTER TABLE {quote_table(database, staging_name(plan))} AUTO_INCREMENT = {int(old)}")
+
+
+def _groups(rows: Sequence[Row]) -> Iterator[list[Row]]:
+    group: list[Row] = []
+    size = 0
+    for row in rows:
+        bytes_ = sum(len(value) for value in row if value is not None)
+        if group and (len(group) == STATEMENT_ROWS or size + bytes_ > STATEMENT_BYTES):
+            yield group
+            group, size = [], 0
+        group.append(row)
+        size += bytes_
+    if group:
+        yield group
+
+
+def _prefix(plan: Plan) -> str:
+    return f"_dataops_{_hash(plan.batch.batch, plan.target.name)}_"
+
+
+def _hash(*parts: str) -> str:
+    return sha256("\0".join(parts).encode()).hexdigest()[:16]

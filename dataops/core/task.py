@@ -1,0 +1,156 @@
+"""What every state's work starts from: the plan, the control table, and connections made when first needed."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from base64 import b64decode, b64encode
+from contextlib import ExitStack
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
+
+from dataops.batch import Batch, key_name
+from dataops.core.control import Control, Plan
+from dataops.core.dynamodb import Limiter, PutWriter, UpdateWriter, Writer, dynamodb_client
+from dataops.core.item import Attribute, Item
+from dataops.core.mysql import PlainReader, connect, quote_table
+from dataops.core.normalize import Codec, TransformFunction, selected_columns
+from dataops.core.schema import Column
+from dataops.core.secrets import fetch_secret
+from dataops.errors import BatchFileError, Unaccounted
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from pymysql.connections import Connection
+
+
+class Task:
+    """One run's plan with the means to work on it. Use it as a context manager: it closes its connections."""
+
+    def __init__(self, control: Control, plan: Plan) -> None:
+        self.control, self.plan = control, plan
+        self._open = ExitStack()
+
+    @classmethod
+    def open(cls, run: str) -> Self:
+        """The task of a run. Raises Cancelled when somebody asked for the run to stop."""
+        control = Control(run)
+        return cls(control, control.plan())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._open.close()
+
+    @cached_property
+    def dynamodb(self) -> Any:
+        """The DynamoDB client."""
+        return dynamodb_client()
+
+    def source_connection(self) -> Connection:
+        """The connection to the source server."""
+        return self._source
+
+    def target_connection(self) -> Connection:
+        """The connection to the target server."""
+        return self._target
+
+    @cached_property
+    def _source(self) -> Connection:
+        return self._open.enter_context(connect(fetch_secret(self.plan.batch.source.secret)))
+
+    @cached_property
+    def _target(self) -> Connection:
+        return self._open.enter_context(connect(fetch_secret(self.plan.batch.target.secret)))
+
+    @cached_property
+    def _codec(self) -> Codec:
+        plan = self.plan
+        return Codec(plan.batch, plan.source, plan.target, load_transform(plan.batch))
+
+    def codec(self) -> Codec:
+        """The batch's codec, with its transform."""
+        return self._codec
+
+    def source_reader(self) -> PlainReader:
+        """A reader of the source's selected columns in key order."""
+        plan, source = self.plan, self.plan.source
+        table = quote_table(source.database, source.name)
+        columns = selected_columns(plan.batch, source)
+        return PlainReader(self._source, table, columns, plan.key, plan.batch.source.where)
+
+    def writer(self) -> Writer:
+        """The writer of the batch's `write` mode; its share of `max_write_units` is one worker's."""
+        table = self.plan.batch.dynamodb
+        limiter = Limiter(table.max_write_units / self.plan.workers if table.max_write_units else None)
+        if table.write == "put":
+            return PutWriter(self.dynamodb, table.table, limiter)
+        return UpdateWriter(self.dynamodb, table.table, limiter, self.key_names, (*self.owned, self.plan.batch.stamp))
+
+    @property
+    def key_names(self) -> list[str]:
+        """The attributes that key the DynamoDB table."""
+        return [key_name(key) for key in self.plan.batch.dynamodb.keys]
+
+    @property
+    def owned(self) -> list[str]:
+        """The batch's own attributes without the table's keys."""
+        return [name for name in self._codec.attributes if name not in self.key_names]
+
+    def target_columns(self) -> tuple[Column, ...]:
+        """The target's columns that are written, with the target's own types."""
+        return tuple(self.plan.target.column(column.name) for column in self._codec.outputs)
+
+    @cached_property
+    def query_value(self) -> Attribute | None:
+        """The partition that `read: query` names, as an attribute."""
+        query = self.plan.batch.read_query
+        if query is None:
+            return None
+        return {self._codec.key_type(self.plan.batch.dynamodb.partition_key): str(query.partition_key)}
+
+    def in_scope(self, item: Item) -> bool:
+        """Whether the item is one that the target is to receive."""
+        return self.query_value is None or item[self.key_names[0]] == self.query_value
+
+    def current_stamps(self) -> dict[str, int]:
+        """The stamps that this run's items carry, with the chunk of each."""
+        return {str(self.plan.stamp_of(chunk.id, chunk.attempt)): chunk.id for chunk in self.control.chunks()}
+
+    def require_current(self, item: Item, current: dict[str, int]) -> None:
+        """Raises Unaccounted when the item was not written by this run."""
+        if item[self.plan.batch.stamp].get("N") not in current:
+            raise Unaccounted(
+                f"DynamoDB table {self.plan.batch.dynamodb.table}: expected only items of this run, found one that "
+                "another wrote meanwhile; nothing was published, run again"
+            )
+
+
+def load_transform(batch: Batch) -> TransformFunction | None:
+    """The batch's transform function. Raises BatchFileError when it cannot be imported."""
+    if batch.function is None:
+        return None
+    module, _, name = batch.function.partition(":")
+    try:
+        function: TransformFunction = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise BatchFileError(f"transform: {batch.function} cannot be imported ({type(error).__name__})") from error
+    return function
+
+
+def pack_cursor(cursor: Item | None) -> str | None:
+    """A LastEvaluatedKey as text."""
+    if cursor is None:
+        return None
+    return json.dumps(cursor, default=lambda value: {"bytes": b64encode(bytes(value)).decode()})
+
+
+def unpack_cursor(text: str | None) -> Item | None:
+    """The inverse of `pack_cursor`."""
+
+    def restore(value: dict[str, Any]) -> Any:
+        return b64decode(value["bytes"]) if isinstance(value.get("bytes"), str) else value
+
+    return None if text is None else json.loads(text, object_hook=restore)

@@ -1,0 +1,77 @@
+"""The edge of every handler: what leaves it is a small reply, or exactly `Retryable` or `Permanent`."""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import pymysql
+from botocore.exceptions import BotoCoreError, ClientError
+
+from dataops.core.control import Control
+from dataops.core.dynamodb import dynamodb_error
+from dataops.core.mysql import located_error
+from dataops.errors import DataOpsError, Permanent, Retryable
+
+Handler: TypeAlias = Callable[[dict[str, Any], Any], dict[str, Any]]
+
+MARGIN_SECONDS = 10.0
+"""A handler begins no new page when less than this, or half of its time-out, is left."""
+
+
+def edge(handler: Handler) -> Handler:
+    """The handler, with every error turned into `Retryable` or `Permanent` and its cause kept for the run's record.
+
+    Lambda reports the class name of what is raised, and the state machine matches that name exactly.
+    """
+
+    @functools.wraps(handler)
+    def guarded(event: dict[str, Any], context: Any) -> dict[str, Any]:
+        try:
+            return handler(event, context)
+        except Exception as error:
+            ours = _ours(error)
+            where = f"{handler.__module__.rpartition('.')[2]}{_part(event)}"
+            _keep(event, isinstance(ours, Permanent), f"{where}: {ours}")
+            print(json.dumps({"level": "ERROR", "where": where, "run": event.get("run"), "error": str(ours)}))
+            kind = Permanent if isinstance(ours, Permanent) else Retryable
+            raise kind(f"{where}: {ours}") from None
+
+    return guarded
+
+
+def time_is_short(context: Any) -> Callable[[], bool]:
+    """A function that says when a handler should stop and let the state machine call it again."""
+    whole = context.get_remaining_time_in_millis() / 1000
+    margin = min(MARGIN_SECONDS, whole / 2)
+    return lambda: context.get_remaining_time_in_millis() / 1000 < margin
+
+
+def _ours(error: Exception) -> DataOpsError:
+    if isinstance(error, DataOpsError):
+        return error
+    if isinstance(error, pymysql.MySQLError):
+        return located_error("MySQL", error)
+    if isinstance(error, ClientError):
+        return dynamodb_error("(control)", error.response["Error"]["Code"])
+    if isinstance(error, BotoCoreError):
+        return Retryable(f"an AWS service did not answer ({type(error).__name__})")
+    at = traceback.extract_tb(sys.exc_info()[2])[-1]
+    place = f"{at.filename.rpartition('/')[2]}:{at.lineno}"
+    return Permanent(f"unexpected {type(error).__name__} at {place}; this is a fault in dataops, please report it")
+
+
+def _part(event: dict[str, Any]) -> str:
+    return "".join(f", {part} {event[part]}" for part in ("chunk", "segment") if part in event)
+
+
+def _keep(event: dict[str, Any], permanent: bool, cause: str) -> None:
+    """Keep the cause in the control table; a Map's parent does not see its children's errors."""
+    try:
+        Control(str(event.get("run"))).save_trouble(permanent, cause)
+    except Exception as error:  # the cause still reaches the state machine as the raised error
+        print(json.dumps({"level": "WARNING", "error": f"the cause was not kept: {type(error).__name__}"}))
