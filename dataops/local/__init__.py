@@ -1,0 +1,1 @@
+"""The embedded stack: private MySQL servers, emulated AWS, the Lambda sandbox, sample data."""

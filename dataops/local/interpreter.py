@@ -1,0 +1,169 @@
+"""The Step Functions interpreter: moto's, served on loopback, with the defects mended that would hide a failure.
+
+Every patch here names the defect it mends; a test fails without it. They touch private code, so moto's version is
+exact in pyproject.toml and checked here.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import sys
+from importlib.metadata import version
+from typing import Any
+
+from dataops.errors import StackError
+from dataops.local.sandbox import FunctionSpec, SandboxPool
+from dataops.local.spawn import free_port
+
+MOTO = "5.2.5"
+
+
+def serve_interpreter(pool: SandboxPool) -> tuple[Any, int]:
+    """Start moto's server (Step Functions and the Lambda API) in this process; gives the server and its port."""
+    if version("moto") != MOTO:
+        raise StackError(
+            f"moto {version('moto')}: the embedded stack needs exactly {MOTO}; install dataops[local] again"
+        )
+    port = free_port()
+    os.environ["MOTO_PORT"] = str(port)
+    from moto.core.config import default_user_config
+    from moto.server import ThreadedMotoServer
+
+    default_user_config["stepfunctions"] = {"execute_state_machine": True}
+    sys.setrecursionlimit(20_000)  # a Map worker recurses once for each item
+    apply_patches(pool)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
+    server.start()
+    return server, port
+
+
+def apply_patches(pool: SandboxPool) -> None:
+    """Mend moto, and hand its Lambda invocations to the sandboxes."""
+    invoke_in_sandbox(pool)
+    fail_map_with_failed_children()
+    take_single_element_from_root_array()
+    evaluate_jsonata_in_python()
+    name_service_errors()
+    fail_with_error_path_on_states_errors()
+
+
+def invoke_in_sandbox(pool: SandboxPool) -> None:
+    """moto runs functions in Docker; run them in our sandboxes instead, with moto's own record of the function."""
+    from moto.awslambda.models import LambdaFunction
+
+    def invoke(function: Any, event: Any = None) -> tuple[str, bool, str]:
+        payload = event if isinstance(event, str) else json.dumps({} if event is None else event)
+        outcome = pool.invoke(spec_of(function), payload)
+        return outcome.payload, outcome.failed, ""
+
+    LambdaFunction._invoke_lambda = invoke
+
+
+def spec_of(function: Any) -> FunctionSpec:
+    """The sandbox's view of a function that moto holds."""
+    content = function.code_bytes
+    if isinstance(content, str):
+        content = base64.b64decode(content)
+    environment = tuple(sorted(function.environment_vars.items()))
+    return FunctionSpec(
+        function.function_name, function.handler, content, int(function.timeout), int(function.memory_size),
+        environment, function.function_arn,
+    )  # fmt: skip
+
+
+def fail_map_with_failed_children() -> None:
+    """Defect: a DISTRIBUTED Map whose children failed ends as succeeded, with null results."""
+    from moto.stepfunctions.parser.api import HistoryEventType, TaskFailedEventDetails
+    from moto.stepfunctions.parser.asl.component.common.error_name import failure_event
+    from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name import StatesErrorName
+    from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name_type import StatesErrorNameType
+    from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration import distributed_iteration_component
+    from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
+
+    component = distributed_iteration_component.DistributedIterationComponent
+    original = getattr(component._map_run, "original", component._map_run)
+
+    def map_run(self: Any, env: Any, eval_input: Any) -> None:
+        original(self, env, eval_input)
+        counter = eval_input.map_run_record.item_counter
+        failed = counter.failed.get() + counter.timed_out.get() + counter.aborted.get()
+        share = 100 * failed / max(1, counter.total.get())
+        if not _exceeds(failed, share, eval_input.tolerated_failure_count, eval_input.tolerated_failure_percentage):
+            return
+        kind = StatesErrorNameType.StatesExceedToleratedFailureThreshold
+        cause = f"The specified tolerated failure threshold was exceeded: {failed} failed"
+        raise failure_event.FailureEventException(
+            failure_event.FailureEvent(
+                env=env, error_name=StatesErrorName(typ=kind), event_type=HistoryEventType.MapStateFailed,
+                event_details=EventDetails(
+                    mapStateFailedEventDetails=TaskFailedEventDetails(error=kind.to_name(), cause=cause)
+                ),
+            )
+        )  # fmt: skip
+
+    map_run.original = original  # type: ignore[attr-defined]
+    component._map_run = map_run
+
+
+def _exceeds(failed: int, share: float, tolerated: int | None, tolerated_share: float | None) -> bool:
+    """Either threshold may be exceeded; one that is 0 was not given, unless both are 0: then nothing may fail."""
+    if not tolerated and not tolerated_share:
+        return failed > 0
+    return bool((tolerated and failed > tolerated) or (tolerated_share and share > tolerated_share))
+
+
+def take_single_element_from_root_array() -> None:
+    """Defect: `$[0].n` gives `[2]` where AWS gives `2`; only a path that ends in `[0]` was unwrapped."""
+    from moto.stepfunctions.parser.asl.utils import json_path
+
+    def is_singleton(path: str) -> bool:
+        return bool(re.search(r"\[\d+\]", path)) and not re.search(r"\[\*\]|\.\.|\[\d*:\d*\]|\[\?|\[\d+,", path)
+
+    json_path._is_singleton_array_access = is_singleton
+
+
+def evaluate_jsonata_in_python() -> None:
+    """Defect: every JSONata expression crashes, for want of a Java bridge."""
+    from jsonata import Jsonata
+    from moto.stepfunctions.parser.asl.jsonata import jsonata
+
+    def evaluate(expression: str) -> Any:
+        try:
+            return json.loads(json.dumps(Jsonata(expression).evaluate(None), default=_plain))
+        except Exception as error:
+            raise jsonata.JSONataException("UNKNOWN", str(error)) from error
+
+    jsonata._eval_jsonata = evaluate
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if hasattr(value, "__iter__") else str(value)
+
+
+def name_service_errors() -> None:
+    """Defect: InvalidDefinition and its like reach the client without an error code."""
+    from moto.stepfunctions.parser import api
+
+    for error in vars(api).values():
+        if isinstance(error, type) and issubclass(error, api.ServiceException) and "code" in vars(error):
+            error.TYPE = error.code  # type: ignore[attr-defined]
+            error.STATUS = error.status_code  # type: ignore[attr-defined]
+
+
+def fail_with_error_path_on_states_errors() -> None:
+    """Defect: a Fail state whose ErrorPath gives a `States.*` name breaks the interpreter."""
+    from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name import StatesErrorName
+    from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name_type import StatesErrorNameType
+    from moto.stepfunctions.parser.asl.component.state.fail import state_fail
+
+    custom = getattr(state_fail.CustomErrorName, "original", state_fail.CustomErrorName)
+    known = {kind.to_name(): kind for kind in StatesErrorNameType}
+
+    def error_name(name: str) -> Any:
+        return StatesErrorName(typ=known[name]) if name in known else custom(name)
+
+    error_name.original = custom  # type: ignore[attr-defined]
+    state_fail.CustomErrorName = error_name

@@ -1,0 +1,84 @@
+"""Functions and state machine on the embedded stack, put there through the same APIs as in AWS."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dataops.local.stack import StackInfo
+
+MACHINE = "dataops-batch"
+ACCOUNT = "123456789012"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/dataops"
+
+
+def register(
+    info: StackInfo,
+    *,
+    zip_bytes: bytes,
+    functions: Mapping[str, str],
+    definition: str,
+    timeout: int = 60,
+    memory: int = 256,
+) -> None:
+    """Create or update the functions (name -> handler) from the zip, and the state machine, where they changed.
+
+    `timeout` is in seconds, `memory` in MB.
+    """
+    variables = info.variables
+    environment = {name: variables[name] for name in ("DATAOPS_CONTROL_TABLE", "DATAOPS_TOPIC_ARN")}
+    environment["DATAOPS_FUNCTION_SECONDS"] = str(timeout)
+    client = _client("lambda", variables)
+    there = {function["FunctionName"]: function for page in _pages(client) for function in page}
+    digest = base64.b64encode(sha256(zip_bytes).digest()).decode()
+    for name, handler in functions.items():
+        found = there.get(name)
+        if found is None:
+            client.create_function(
+                FunctionName=name, Runtime="python3.11", Role=ROLE, Handler=handler, Code={"ZipFile": zip_bytes},
+                Timeout=timeout, MemorySize=memory, Environment={"Variables": environment},
+            )  # fmt: skip
+            continue
+        if found["CodeSha256"] != digest:
+            client.update_function_code(FunctionName=name, ZipFile=zip_bytes)
+        if found["Timeout"] != timeout or found["Handler"] != handler:
+            client.update_function_configuration(
+                FunctionName=name, Handler=handler, Timeout=timeout, Environment={"Variables": environment}
+            )
+    _put_machine(_client("stepfunctions", variables), variables["DATAOPS_STATE_MACHINE_ARN"], definition)
+
+
+def _put_machine(client: Any, arn: str, definition: str) -> None:
+    try:
+        now = client.describe_state_machine(stateMachineArn=arn)["definition"]
+    except client.exceptions.StateMachineDoesNotExist:
+        client.create_state_machine(name=arn.rpartition(":")[2], definition=definition, roleArn=ROLE)
+        return
+    if json.loads(now) != json.loads(definition):
+        client.update_state_machine(stateMachineArn=arn, definition=definition)
+
+
+def _pages(client: Any) -> list[Any]:
+    return [page["Functions"] for page in client.get_paginator("list_functions").paginate()]
+
+
+def _client(service: str, variables: Mapping[str, str]) -> Any:
+    import boto3
+
+    suffix = {"stepfunctions": "SFN", "lambda": "LAMBDA"}[service]
+    return boto3.client(
+        service, endpoint_url=variables[f"AWS_ENDPOINT_URL_{suffix}"], region_name=variables["AWS_REGION"],
+        aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
+    )  # fmt: skip
+
+
+def forget_proxies() -> None:
+    """Loopback calls never go through a proxy that the developer's shell has set."""
+    for name in ("NO_PROXY", "no_proxy"):
+        os.environ[name] = ",".join(filter(None, [os.environ.get(name), "127.0.0.1,localhost"]))

@@ -1,0 +1,158 @@
+"""A private MySQL or MariaDB server: its own folder, a loopback port, a password nobody chose."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import subprocess
+from pathlib import Path
+
+import msgspec
+import pymysql
+
+from dataops.errors import StackError
+from dataops.local.mysqld import Program
+from dataops.local.spawn import Spawner, end_process, free_port, last_line, own_environment, wait_until
+
+SQL_MODE = "STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
+USER = "dataops"
+ATTEMPTS = 5
+"""Times that a start is tried with another port, in case somebody takes the free one first."""
+
+
+class ServerInfo(msgspec.Struct, frozen=True):
+    """Where a server is and how to log in."""
+
+    host: str
+    port: int
+    user: str
+    password: str
+    database: str
+    flavor: str
+    version: str
+
+
+class MySQLServer:
+    """One server process on a data folder of its own."""
+
+    def __init__(self, program: Program, folder: Path, database: str, spawner: Spawner) -> None:
+        self.program, self.folder, self.database = program, folder, database
+        self.password = secrets.token_urlsafe(18)
+        self.port = 0
+        self._spawner = spawner
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def info(self) -> ServerInfo:
+        """Address and credentials."""
+        program = self.program
+        return ServerInfo("127.0.0.1", self.port, USER, self.password, self.database, program.flavor, program.version)
+
+    @property
+    def pid(self) -> int | None:
+        """The server's process id, while it runs."""
+        return self._process.pid if self._process and self._process.poll() is None else None
+
+    def create(self) -> None:
+        """Make the data folder, start, and create the database and the user. Raises StackError."""
+        self.folder.mkdir(parents=True)
+        self._initialize()
+        self.start()
+        with pymysql.connect(unix_socket=str(self._socket), user="root", charset="utf8mb4") as root:
+            cursor = root.cursor()
+            cursor.execute(f"CREATE DATABASE `{self.database}` CHARACTER SET utf8mb4")
+            cursor.execute(f"CREATE USER '{USER}'@'%%' IDENTIFIED BY %s", (self.password,))
+            cursor.execute(f"GRANT ALL PRIVILEGES ON *.* TO '{USER}'@'%' WITH GRANT OPTION")
+
+    def start(self) -> None:
+        """Start on the data folder as it is; returns when connections are taken. Raises StackError."""
+        for attempt in range(ATTEMPTS):
+            self.port = self.port or free_port()
+            command = [*self._command(), f"--port={self.port}", *self._running_flags()]
+            environment = own_environment(**self.program.environment)
+            self._process = self._spawner.spawn(command, log=self._log, environment=environment)
+            try:
+                wait_until(self._answers, self._process, f"{self.database} server", self._log, 60)
+                return
+            except StackError:
+                self.kill()
+                self.port = 0
+                if attempt == ATTEMPTS - 1 or "in use" not in self._log.read_text("utf-8", "replace"):
+                    raise
+
+    def stop(self) -> None:
+        """Shut the server down."""
+        if self._process:
+            end_process(self._process)
+
+    def kill(self) -> None:
+        """Kill the server as a power cut would."""
+        if self._process and self._process.poll() is None:
+            self._process.send_signal(signal.SIGKILL)
+            self._process.wait()
+
+    @property
+    def _socket(self) -> Path:
+        return self.folder / "s"
+
+    @property
+    def _log(self) -> Path:
+        return self.folder.with_suffix(".log")
+
+    def _command(self) -> list[str]:
+        command = [str(self.program.path), "--no-defaults", f"--datadir={self.folder / 'data'}"]
+        if self.program.root is not None:
+            command += [f"--basedir={self.program.root / 'usr'}", f"--lc-messages-dir={self.program.share}"]
+        if os.geteuid() == 0:
+            command.append("--user=root")
+        return command
+
+    def _running_flags(self) -> list[str]:
+        flags = [
+            "--bind-address=127.0.0.1", f"--socket={self._socket}", f"--pid-file={self.folder / 'pid'}",
+            "--skip-log-bin", "--innodb-buffer-pool-size=32M", "--innodb-doublewrite=0",
+            "--innodb-flush-log-at-trx-commit=0", "--character-set-server=utf8mb4", "--default-time-zone=+00:00",
+            f"--sql-mode={SQL_MODE}", "--local-infile=1", "--secure-file-priv=",
+        ]  # fmt: skip
+        if self.program.flavor == "mariadb":
+            return [
+                *flags,
+                "--innodb-log-file-size=10M",
+                "--aria-log-file-size=8M",
+                "--collation-server=utf8mb4_general_ci",
+            ]
+        return [*flags, "--mysqlx=OFF"]
+
+    def _initialize(self) -> None:
+        data = self.folder / "data"
+        if self.program.flavor == "mysql":
+            self._run_once([*self._command(), "--initialize-insecure"], None)
+            return
+        (data / "mysql").mkdir(parents=True)
+        names = ("mysql_system_tables.sql", "mysql_performance_tables.sql", "mysql_system_tables_data.sql")
+        head = "create database if not exists mysql;\nuse mysql;\nSET @auth_root_socket=NULL;\n"
+        script = head + "\n".join((self.program.share / name).read_text("utf-8") for name in names)
+        flags = [
+            "--bootstrap",
+            "--innodb-log-file-size=10M",
+            "--aria-log-file-size=8M",
+            "--innodb-buffer-pool-size=32M",
+        ]
+        self._run_once([*self._command(), *flags, "--skip-log-bin"], script)
+
+    def _run_once(self, command: list[str], script: str | None) -> None:
+        with self._log.open("ab") as log:
+            done = subprocess.run(
+                command, input=(script or "").encode(), stdout=log, stderr=log, check=False, timeout=120,
+                env=own_environment(**self.program.environment),
+            )  # fmt: skip
+        if done.returncode:
+            raise StackError(f"{self.database} server: initializing its data folder failed: {last_line(self._log)}")
+
+    def _answers(self) -> bool:
+        try:
+            pymysql.connect(unix_socket=str(self._socket), user="root").close()
+        except pymysql.MySQLError:
+            return False
+        return True

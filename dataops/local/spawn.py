@@ -1,0 +1,95 @@
+"""Child processes that never outlive this one."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from dataops.errors import StackError
+
+_PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent(number: int = signal.SIGKILL) -> Callable[[], None]:
+    """A `preexec_fn` that has the kernel send `number` to the child when the thread that made it ends (Linux)."""
+    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+    def ask_kernel() -> None:
+        if libc is not None:
+            libc.prctl(_PR_SET_PDEATHSIG, number)
+
+    return ask_kernel
+
+
+class Spawner:
+    """Starts processes from one thread that lives as long as this process: the kernel's signal follows the thread."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="spawner")
+
+    def spawn(
+        self, command: Sequence[str], *, log: Path, environment: Mapping[str, str], cwd: Path | None = None
+    ) -> subprocess.Popen[bytes]:
+        """A running process whose output goes to the end of `log`."""
+        return self._thread.submit(self._spawn, command, log, environment, cwd).result()
+
+    @staticmethod
+    def _spawn(
+        command: Sequence[str], log: Path, environment: Mapping[str, str], cwd: Path | None
+    ) -> subprocess.Popen[bytes]:
+        with log.open("ab") as output:
+            return subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=dict(environment), cwd=cwd,
+                preexec_fn=die_with_parent(), start_new_session=True,
+            )  # fmt: skip
+
+
+def end_process(process: subprocess.Popen[bytes], patience: float = 5.0) -> None:
+    """Ask a process to end, and kill it when it has not after `patience` seconds."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(patience)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def free_port() -> int:
+    """A loopback port that nobody listened on a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until(
+    ready: Callable[[], bool], process: subprocess.Popen[bytes], what: str, log: Path, seconds: float
+) -> None:
+    """Return when `ready()`. Raises StackError when the process ends or the time is up."""
+    deadline = time.monotonic() + seconds
+    while not ready():
+        if process.poll() is not None:
+            raise StackError(f"{what} ended at once (status {process.returncode}): {last_line(log)}")
+        if time.monotonic() > deadline:
+            raise StackError(f"{what} was not ready after {seconds:.0f} seconds: {last_line(log)}")
+        time.sleep(0.02)
+
+
+def last_line(log: Path) -> str:
+    """The last line of a log file, to show in an error."""
+    lines = log.read_text("utf-8", "replace").strip().splitlines() if log.exists() else []
+    return lines[-1][-300:] if lines else "no output"
+
+
+def own_environment(**more: str) -> dict[str, str]:
+    """What a child needs of this process's environment, and no more."""
+    kept = ("PATH", "HOME", "LANG", "TMPDIR", "SSL_CERT_FILE")
+    return {name: os.environ[name] for name in kept if name in os.environ} | more

@@ -1,0 +1,244 @@
+"""Run a batch through the state machine, on the embedded stack or in AWS, and say how it went."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import msgspec
+
+from dataops.batch import Batch, did_you_mean, read_batch
+from dataops.core.control import Control, Record
+from dataops.core.normalize import Rejection
+from dataops.errors import BatchFileError, Permanent
+from dataops.workbook.stack import attach, deploy_to_stack
+
+if TYPE_CHECKING:
+    from types_boto3_stepfunctions import SFNClient
+
+BATCHES = Path(__file__).parent.parent.parent / "stepfunctions" / "batches"
+SHOWN_REJECTIONS = 100
+STOP_SECONDS = 60
+FAILURES = ("Roll Back", "Not Closed", "Not Rolled Back")
+
+
+class StateTime(msgspec.Struct, frozen=True):
+    """One state of an execution; `seconds` is summed over its visits, and 0 where only its Map was timed."""
+
+    name: str
+    status: str
+    entered: str
+    seconds: float
+    visits: int
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """How far a running execution has come."""
+
+    state: str
+    chunks: int
+    chunks_done: int
+    rows_copied: int
+    rows_loaded: int
+
+
+class RunResult(msgspec.Struct, frozen=True):
+    """A run that has ended. `status`: succeeded, succeeded with rejections, failed or skipped."""
+
+    record: Record
+    status: str
+    seconds: float
+    states: tuple[StateTime, ...]
+    rejections: tuple[Rejection, ...]
+    folder: Path | None
+    definition: str
+
+    @property
+    def exit_status(self) -> int:
+        """0 succeeded or skipped, 1 failed, 3 succeeded with rejections."""
+        return {"succeeded": 0, "skipped": 0, "succeeded with rejections": 3}.get(self.status, 1)
+
+    def to_json(self) -> dict[str, Any]:
+        """The run as one mapping of plain values."""
+        record = self.record
+        names = ("source_rows", "items", "target_rows", "rejected", "dropped", "outside", "emptied", "stale_deleted")
+        return {
+            "run": record.run, "batch": record.batch, "status": self.status,
+            **{name: getattr(record, name) for name in names},
+            "rejections": [msgspec.to_builtins(rejection) for rejection in self.rejections],
+            "seconds": round(self.seconds, 3), "states": [msgspec.to_builtins(state) for state in self.states],
+            "left_out": record.left_out, "cause": record.cause,
+        }  # fmt: skip
+
+
+Progress: TypeAlias = Callable[[Snapshot], None]
+
+
+def find_batch(name: str) -> Batch:
+    """The batch of that name in stepfunctions/batches, or in the file at that path. Raises BatchFileError."""
+    path = Path(name)
+    if path.suffix in (".yml", ".yaml"):
+        return read_batch(path)
+    known = {file.stem: file for file in sorted(BATCHES.glob("*.yml"))}
+    if name in known:
+        return read_batch(known[name])
+    raise BatchFileError(f"batch '{name}': is not in stepfunctions/batches{did_you_mean(name, list(known))}")
+
+
+def list_batches() -> list[Batch]:
+    """All batches in stepfunctions/batches, in order of name."""
+    return [read_batch(path) for path in sorted(BATCHES.glob("*.yml"))]
+
+
+def run_batch(
+    batch: Batch,
+    *,
+    workers: int = 4,
+    create_target: bool = False,
+    progress: Progress | None = None,
+    folder: Path | None = None,
+) -> RunResult:
+    """Start the state machine on a batch, wait for its end, and write `runs/<run>/`.
+
+    On KeyboardInterrupt the run is asked to stop, rolls back, and is given as failed.
+    """
+    import boto3
+
+    started = time.monotonic()
+    if attach():
+        deploy_to_stack([batch])
+    sfn = boto3.client("stepfunctions")
+    machine = _machine_arn()
+    run = f"{batch.batch}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(2)}"
+    order = {"batch": msgspec.to_builtins(batch), "workers": workers, "create_target": create_target}
+    execution = sfn.start_execution(stateMachineArn=machine, name=run, input=json.dumps(order))["executionArn"]
+    control = Control(run)
+    try:
+        _watch(sfn, execution, control, progress)
+    except KeyboardInterrupt:
+        stop_run(sfn, execution, control)
+    result = _result(sfn, execution, control, batch, time.monotonic() - started)
+    return _write(result, (folder or Path("runs")) / run)
+
+
+def stop_run(sfn: SFNClient, execution: str, control: Control) -> None:
+    """Ask a run to stop and wait until it has rolled back; cut it off when it does not within a minute.
+
+    After a cut-off the lease stays until the functions' longest time-out has passed; the next run then takes over.
+    """
+    control.ask_to_stop()
+    deadline = time.monotonic() + STOP_SECONDS
+    while sfn.describe_execution(executionArn=execution)["status"] == "RUNNING":
+        if time.monotonic() > deadline:
+            sfn.stop_execution(executionArn=execution, error="Stopped", cause="stopped by hand")
+            return
+        time.sleep(0.2)
+
+
+def state_times(events: list[Any], definition: str, status: str) -> tuple[StateTime, ...]:
+    """The states in an execution's history, in order of first entry; states inside a Map take its status."""
+    open_since: dict[str, Any] = {}
+    times: dict[str, StateTime] = {}
+    last = ""
+    for event in events:
+        if "stateEnteredEventDetails" in event:
+            name = event["stateEnteredEventDetails"]["name"]
+            if name in FAILURES and last in times:
+                times[last] = msgspec.structs.replace(times[last], status="failed")
+            open_since[name] = event["timestamp"]
+            before = times.get(name) or StateTime(name, "aborted", event["timestamp"].isoformat(), 0.0, 0)
+            times[name] = msgspec.structs.replace(before, visits=before.visits + 1, status="aborted")
+        elif "stateExitedEventDetails" in event:
+            last = event["stateExitedEventDetails"]["name"]
+            seconds = (event["timestamp"] - open_since[last]).total_seconds()
+            times[last] = msgspec.structs.replace(
+                times[last], seconds=times[last].seconds + seconds, status="succeeded"
+            )
+    if status == "FAILED":
+        ended = {name for name, kind in _types(definition) if kind == "Fail"}
+        times = {
+            name: msgspec.structs.replace(time_, status="failed") if name in ended else time_
+            for name, time_ in times.items()
+        }
+    return tuple(_with_inner(times, definition))
+
+
+def _with_inner(times: dict[str, StateTime], definition: str) -> Iterator[StateTime]:
+    states = json.loads(definition)["States"]
+    for name, state in times.items():
+        yield state
+        inner = states.get(name, {}).get("ItemProcessor", {}).get("States", {})
+        for nested in inner:
+            yield StateTime(nested, state.status, state.entered, 0.0, 0)
+
+
+def _types(definition: str) -> Iterator[tuple[str, str]]:
+    for name, state in json.loads(definition)["States"].items():
+        yield name, state["Type"]
+
+
+def _watch(sfn: SFNClient, execution: str, control: Control, progress: Progress | None) -> None:
+    pause = 0.1
+    while sfn.describe_execution(executionArn=execution)["status"] == "RUNNING":
+        if progress:
+            progress(_snapshot(sfn, execution, control))
+        time.sleep(pause)
+        pause = min(1.0, pause * 1.2)
+
+
+def _snapshot(sfn: SFNClient, execution: str, control: Control) -> Snapshot:
+    newest = sfn.get_execution_history(executionArn=execution, reverseOrder=True, maxResults=20)["events"]
+    names = [event["stateEnteredEventDetails"]["name"] for event in newest if "stateEnteredEventDetails" in event]
+    chunks = control.chunks()
+    return Snapshot(
+        names[0] if names else "Plan",
+        len(chunks),
+        sum(chunk.done for chunk in chunks),
+        sum(chunk.rows for chunk in chunks),
+        sum(segment.rows for segment in control.segments()),
+    )
+
+
+def _result(sfn: SFNClient, execution: str, control: Control, batch: Batch, seconds: float) -> RunResult:
+    described = sfn.describe_execution(executionArn=execution)
+    pages = sfn.get_paginator("get_execution_history").paginate(executionArn=execution)
+    events = [event for page in pages for event in page["events"]]
+    definition = sfn.describe_state_machine_for_execution(executionArn=execution)["definition"]
+    record = control.record() or Record(control.run, batch.batch, "failed", execution)
+    status = record.status
+    if described["status"] != "SUCCEEDED":
+        status = "failed"
+        record.cause = record.cause or described.get("cause") or f"the execution ended as {described['status']}"
+    elif status not in ("skipped", "succeeded", "succeeded with rejections"):
+        status, record.cause = "failed", f"the execution succeeded, but the record says {record.status}"
+    return RunResult(
+        record, status, seconds, state_times(events, definition, described["status"]),
+        tuple(control.rejections(SHOWN_REJECTIONS)), None, definition,
+    )  # fmt: skip
+
+
+def _write(result: RunResult, folder: Path) -> RunResult:
+    """Write the run's folder: record.json, rejections.jsonl (all of them) and report.html."""
+    from dataops.workbook.report import write_report
+
+    folder.mkdir(parents=True, exist_ok=True)
+    result = msgspec.structs.replace(result, folder=folder)
+    (folder / "record.json").write_text(json.dumps(result.to_json(), indent=2, ensure_ascii=False) + "\n", "utf-8")
+    if result.record.rejected:
+        with (folder / "rejections.jsonl").open("wb") as file:
+            for rejection in Control(result.record.run).rejections():
+                file.write(msgspec.json.encode(rejection) + b"\n")
+    write_report(result, folder)
+    return result
+
+
+def _machine_arn() -> str:
+    arn = os.environ.get("DATAOPS_STATE_MACHINE_ARN")
+    if not arn:
+        raise Permanent("DATAOPS_STATE_MACHINE_ARN: expected the state machine's ARN, found nothing")
+    return arn

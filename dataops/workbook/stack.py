@@ -1,0 +1,75 @@
+"""Where a run happens: in AWS, or on the embedded stack of this machine."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from dataops.batch import Batch
+from dataops.errors import DataOpsError, StackError
+
+if TYPE_CHECKING:
+    from dataops.local.stack import Stack
+
+
+def attach(name: str | None = None) -> str | None:
+    """Point this process at a running embedded stack and give its name; None when it is to work on AWS.
+
+    Variables that are already exported decide (`AWS_ENDPOINT_URL`); else a running stack is used; else AWS, when
+    there are credentials for it. Raises StackError when there is neither.
+    """
+    from dataops.local.stack import find
+
+    if name is None and os.environ.get("AWS_ENDPOINT_URL"):
+        return os.environ.get("DATAOPS_STACK")
+    stack: Stack | None = find(name or "default")
+    if stack is not None:
+        os.environ.update(stack.info.variables)
+        return stack.info.name
+    if name is None and _has_credentials():
+        return None
+    raise StackError("no embedded stack is up and there are no AWS credentials: start one with `dataops up`")
+
+
+def deploy_to_stack(batches: list[Batch]) -> None:
+    """Put the zip for these batches, the functions and the state machine on the embedded stack, where they changed.
+
+    Creates the batches' DynamoDB tables where they are missing; in AWS the template does that.
+    """
+    from dataops.deploy.machine import definition
+    from dataops.deploy.package import build_zip, handlers
+    from dataops.local.registry import register
+    from dataops.local.stack import find
+
+    stack = find(os.environ["DATAOPS_STACK"])
+    if stack is None:
+        raise StackError(f"the embedded stack {os.environ['DATAOPS_STACK']} is not up: start it with `dataops up`")
+    functions = handlers()
+    region, account = os.environ["AWS_REGION"], "123456789012"
+    arns = {name: f"arn:aws:lambda:{region}:{account}:function:{name}" for name in functions}
+    register(stack.info, zip_bytes=build_zip(batches), functions=functions, definition=definition(arns))
+    for batch in batches:
+        _ensure_table(batch)
+
+
+def _ensure_table(batch: Batch) -> None:
+    """Create the DynamoDB table if the source can be read; if it cannot, Plan says why."""
+    from dataops.core.dynamodb import dynamodb_client
+    from dataops.core.mysql import connect
+    from dataops.core.normalize import Codec
+    from dataops.core.schema import describe_table
+    from dataops.core.secrets import fetch_secret
+    from dataops.deploy.tables import ensure_table
+
+    try:
+        with connect(fetch_secret(batch.source.secret)) as connection:
+            source = describe_table(connection, batch.source.table, batch.source.database)
+        ensure_table(dynamodb_client(), batch, Codec(batch, source, None, None))
+    except (DataOpsError, KeyError):
+        return
+
+
+def _has_credentials() -> bool:
+    import botocore.session
+
+    return botocore.session.get_session().get_credentials() is not None
