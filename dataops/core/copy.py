@@ -70,7 +70,7 @@ def _count(task: Task, chunk: Chunk, page: list[Row], items: list[Item], rejecti
         chunk.partitions = dict(partitions)
         if len(partitions) > MAX_PARTITIONS:
             raise Permanent(
-                f"target.read: index {index.name if index else ''} has more than {MAX_PARTITIONS:,} partitions; use scan"
+                f"target.read: index {index.name if index else ''} has over {MAX_PARTITIONS:,} partitions; use scan"
             )
 
 

@@ -24,7 +24,7 @@ ATTEMPTS = 10
 
 _TRANSIENT = {
     "ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded", "InternalServerError",
-    "ServiceUnavailable", "LimitExceededException", "TransactionInProgressException", "ItemCollectionSizeLimitExceededException",
+    "ServiceUnavailable", "LimitExceededException", "TransactionInProgressException",
 }  # fmt: skip
 
 

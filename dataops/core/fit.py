@@ -40,7 +40,7 @@ def require_unique_key(connection: Connection, batch: Batch, source: Table) -> N
     exact = ", ".join(f"CAST({quote_name(name)} AS BINARY)" for name in columns)
     where = "".join(f" WHERE {term}" for term in condition(batch.source.where))
     table = quote_table(source.database, source.name)
-    sql = f"SELECT COUNT(*) FROM (SELECT 1 FROM {table}{where} GROUP BY {exact} HAVING COUNT(*) > 1) doubled"  # noqa: S608
+    sql = f"SELECT COUNT(*) FROM (SELECT 1 FROM {table}{where} GROUP BY {exact} HAVING COUNT(*) > 1) doubled"
     with errors_located(f"source {source.name}: proving the key unique"):
         doubled = int(execute(connection, sql)[0][0])
     if doubled:
@@ -160,7 +160,7 @@ def _target_problems(batch: Batch, source: Table, target: Table) -> Iterator[str
     for column in target.columns:
         spare = column.nullable or column.has_default or column.generated or column.auto_increment
         if column.name not in written and not spare:
-            yield f"target.table: column '{column.name}' of {target.name} is NOT NULL without default, and nothing fills it"
+            yield f"target.table: column '{column.name}' of {target.name} is NOT NULL, and nothing fills it"
     if target.row_key is None:
         yield f"target.table: {target.name} has no primary or unique key, which loading safely needs"
     yield from _mode_problems(batch, target)

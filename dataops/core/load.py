@@ -105,7 +105,8 @@ def _poll_partition(task: Task, index: Index, partition: str, expected: int) -> 
             return items
         time.sleep(random.uniform(0, min(5.0, 0.1 * 2**attempt)))  # noqa: S311 - jitter, not a secret
     raise Retryable(
-        f"index {index.name}: expected {expected:,} items in a partition, found {len(items):,} after {INDEX_POLLS} readings"
+        f"index {index.name}: expected {expected:,} items in a partition, found {len(items):,} "
+        f"after {INDEX_POLLS} readings"
     )
 
 

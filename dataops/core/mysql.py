@@ -97,7 +97,8 @@ def located_error(where: str, error: pymysql.MySQLError) -> DataOpsError:
 def _clean(error: pymysql.MySQLError) -> str:
     code = error.args[0] if error.args else 0
     text = f": {error.args[1]}" if code in _TELLING and len(error.args) > 1 else ""
-    return f"MySQL error {code} ({_NAMES.get(code, 'connection lost' if code in (0, 2006, 2013) else 'see the manual')}){text}"
+    name = "connection lost" if code in (0, 2006, 2013) else _NAMES.get(code, "see the manual")
+    return f"MySQL error {code} ({name}){text}"
 
 
 def execute(connection: Connection, sql: str, arguments: Sequence[Any] = ()) -> list[Any]:
@@ -168,7 +169,7 @@ class PlainReader:
                 arguments += values
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         order = ", ".join(map(quote_name, self._key))
-        sql = f"SELECT {select_list(self._columns)} FROM {self._table}{where} ORDER BY {order} LIMIT {limit:d}"  # noqa: S608
+        sql = f"SELECT {select_list(self._columns)} FROM {self._table}{where} ORDER BY {order} LIMIT {limit:d}"
         with errors_located(f"reading {self._table}"):
             return execute(self._connection, sql, arguments)
 

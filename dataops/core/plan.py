@@ -71,8 +71,8 @@ def take_lease(control: Control, batch: Batch, request: PlanRequest) -> None:
     left = request.function_seconds + SLACK_SECONDS - waited
     if left > 0:
         raise LeaseHeld(
-            f"batch {batch.batch}: run {name} was cut off, and its last function may still write for {left:.0f} seconds; "
-            "run again after that"
+            f"batch {batch.batch}: run {name} was cut off, and its last function may still write for {left:.0f} "
+            "seconds; run again after that"
         )
     control.take_over(batch.batch, request.execution, holder)
 
@@ -126,7 +126,7 @@ def cut_chunks(connection: Connection, batch: Batch, source: Table, workers: int
     where = condition(batch.source.where)
     with errors_located(f"source {source.name}: cutting chunks"):
         filtered = f" WHERE {where[0]}" if where else ""
-        total = int(execute(connection, f"SELECT COUNT(*) FROM {table}{filtered}")[0][0])  # noqa: S608
+        total = int(execute(connection, f"SELECT COUNT(*) FROM {table}{filtered}")[0][0])
         smallest, largest = CHUNK_ROWS
         rows = max(-(-total // MAX_CHUNKS), min(largest, max(smallest, -(-total // (2 * workers)))))
         lower: list[str] | None = None
@@ -149,7 +149,7 @@ def _bounds(
         after, arguments = key_after(key, bound) if bound else ("", [])
         conditions = [*where, *([after] if after else [])]
         filtered = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-        sql = f"SELECT {names} FROM {table}{filtered} ORDER BY {names} LIMIT 2 OFFSET {rows - 1}"  # noqa: S608
+        sql = f"SELECT {names} FROM {table}{filtered} ORDER BY {names} LIMIT 2 OFFSET {rows - 1}"
         found = execute(connection, sql, arguments)
         if len(found) < 2:
             return

@@ -43,8 +43,8 @@ def verify_source(task: Task, until: Callable[[], bool]) -> list[int] | None:
             drifted.append(chunk.id)
             if chunk.attempt + 1 >= MAX_ATTEMPTS:
                 raise Unaccounted(
-                    f"source {task.plan.source.name}: chunk {chunk.id} changed again each of the {MAX_ATTEMPTS} times it "
-                    "was copied; run when the table is quieter, or read from a replica"
+                    f"source {task.plan.source.name}: chunk {chunk.id} changed each of the {MAX_ATTEMPTS} times it was "
+                    "copied; run when the table is quieter, or read from a replica"
                 )
     return drifted
 

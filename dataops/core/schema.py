@@ -163,7 +163,7 @@ def _columns(connection: Connection, database: str, table: str) -> tuple[Column,
         clauses = " ".join(row[0] for row in execute(connection, _JSON_CHECKS, (database, table)))
         json_checked = set(re.findall(r"json_valid\(`((?:[^`]|``)+)`\)", clauses))
     found = []
-    for name, data_type, column_type, nullable, extra, default, generated in _rows(
+    for name, data_type, column_type, nullable, extra, default, generated in execute(
         connection, _COLUMNS, (database, table)
     ):
         column = Column(
@@ -191,7 +191,7 @@ def _keys(connection: Connection, database: str, table: str) -> tuple[UniqueKey,
 def _foreign_keys(connection: Connection, database: str, table: str, side: str) -> tuple[ForeignKey, ...]:
     schema = "CONSTRAINT_SCHEMA" if side == "TABLE_NAME" else "UNIQUE_CONSTRAINT_SCHEMA"
     sql = f"""SELECT CONSTRAINT_NAME, TABLE_NAME, REFERENCED_TABLE_NAME, DELETE_RULE, UPDATE_RULE
-        FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE {schema} = %s AND {side} = %s ORDER BY 2, 1"""  # noqa: S608
+        FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE {schema} = %s AND {side} = %s ORDER BY 2, 1"""
     return tuple(ForeignKey(*row) for row in execute(connection, sql, (database, table)))
 
 

@@ -61,7 +61,7 @@ def load_rows(connection: Connection, plan: Plan, columns: Sequence[Column], row
     one = f"({', '.join(['%s'] * len(columns))})"
     for group in _groups(rows):
         with errors_located(f"target {plan.target.name}: loading staging"):
-            sql = f"REPLACE INTO {table} ({names}) VALUES {', '.join([one] * len(group))}"  # noqa: S608
+            sql = f"REPLACE INTO {table} ({names}) VALUES {', '.join([one] * len(group))}"
             execute(connection, sql, [value for row in group for value in row])
             warnings = execute(connection, "SHOW WARNINGS")
         if warnings:
@@ -71,7 +71,7 @@ def load_rows(connection: Connection, plan: Plan, columns: Sequence[Column], row
 
 def count_rows(connection: Connection, table: str, where: str = "", arguments: Sequence[Any] = ()) -> int:
     """How many rows a table (qualified, quoted) has, by the server's own count."""
-    return int(execute(connection, f"SELECT COUNT(*) FROM {table}{where}", arguments)[0][0])  # noqa: S608
+    return int(execute(connection, f"SELECT COUNT(*) FROM {table}{where}", arguments)[0][0])
 
 
 def exists(connection: Connection, database: str, table: str) -> bool:
@@ -129,7 +129,8 @@ def merge(connection: Connection, plan: Plan, columns: Sequence[Column], partiti
             execute(connection, f"UPDATE {target} t JOIN {staging} s ON {same} SET {sets}")
             execute(
                 connection,
-                f"INSERT INTO {target} ({names}) SELECT {picked} FROM {staging} s LEFT JOIN {target} t ON {same} WHERE t.{first} IS NULL",
+                f"INSERT INTO {target} ({names}) SELECT {picked} FROM {staging} s LEFT JOIN {target} t ON {same} "
+                f"WHERE t.{first} IS NULL",
             )
             found = count_rows(connection, f"{target} t", f" WHERE {where}" if where else "", arguments)
             expected = count_rows(connection, staging)

@@ -87,7 +87,9 @@ def fetch_wheels(folder: Path) -> list[Path]:
         found = _by_hash(folder)
     missing = wanted - found.keys()
     if missing:
-        raise Permanent(f"package: {len(missing)} of {len(wanted)} pinned wheels could not be had; is the index reachable?")
+        raise Permanent(
+            f"package: {len(missing)} of {len(wanted)} pinned wheels could not be had; is the index reachable?"
+        )
     return sorted(found[digest] for digest in wanted)
 
 

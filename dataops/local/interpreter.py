@@ -59,7 +59,7 @@ def invoke_in_sandbox(pool: SandboxPool) -> None:
         outcome = pool.invoke(spec_of(function), payload)
         return outcome.payload, outcome.failed, ""
 
-    LambdaFunction._invoke_lambda = invoke
+    setattr(LambdaFunction, "_invoke_lambda", invoke)  # noqa: B010 - a method, to mypy
 
 
 def spec_of(function: Any) -> FunctionSpec:
@@ -76,13 +76,14 @@ def spec_of(function: Any) -> FunctionSpec:
 
 def fail_map_with_failed_children() -> None:
     """Defect: a DISTRIBUTED Map whose children failed ends as succeeded, with null results."""
-    from moto.stepfunctions.parser.api import HistoryEventType, TaskFailedEventDetails
+    from moto.stepfunctions.parser.api import ExecutionFailedEventDetails, HistoryEventType
     from moto.stepfunctions.parser.asl.component.common.error_name import failure_event
     from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name import StatesErrorName
     from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name_type import StatesErrorNameType
     from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration import distributed_iteration_component
     from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
 
+    details: Any = EventDetails
     component = distributed_iteration_component.DistributedIterationComponent
     original = getattr(component._map_run, "original", component._map_run)
 
@@ -98,14 +99,14 @@ def fail_map_with_failed_children() -> None:
         raise failure_event.FailureEventException(
             failure_event.FailureEvent(
                 env=env, error_name=StatesErrorName(typ=kind), event_type=HistoryEventType.MapStateFailed,
-                event_details=EventDetails(
-                    mapStateFailedEventDetails=TaskFailedEventDetails(error=kind.to_name(), cause=cause)
+                event_details=details(
+                    executionFailedEventDetails=ExecutionFailedEventDetails(error=kind.to_name(), cause=cause)
                 ),
             )
         )  # fmt: skip
 
     map_run.original = original  # type: ignore[attr-defined]
-    component._map_run = map_run
+    setattr(component, "_map_run", map_run)  # noqa: B010
 
 
 def _exceeds(failed: int, share: float, tolerated: int | None, tolerated_share: float | None) -> bool:
@@ -145,20 +146,22 @@ def _plain(value: Any) -> Any:
 
 def name_service_errors() -> None:
     """Defect: InvalidDefinition and its like reach the client without an error code."""
+    from moto.core.exceptions import AWSError
     from moto.stepfunctions.parser import api
 
     for error in vars(api).values():
-        if isinstance(error, type) and issubclass(error, api.ServiceException) and "code" in vars(error):
-            error.TYPE = error.code  # type: ignore[attr-defined]
-            error.STATUS = error.status_code  # type: ignore[attr-defined]
+        if isinstance(error, type) and issubclass(error, AWSError) and "code" in vars(error):
+            setattr(error, "TYPE", vars(error)["code"])  # noqa: B010 - moto's own annotation says otherwise
+            setattr(error, "STATUS", vars(error)["status_code"])  # noqa: B010
 
 
 def fail_with_error_path_on_states_errors() -> None:
     """Defect: a Fail state whose ErrorPath gives a `States.*` name breaks the interpreter."""
     from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name import StatesErrorName
     from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name_type import StatesErrorNameType
-    from moto.stepfunctions.parser.asl.component.state.fail import state_fail
+    from moto.stepfunctions.parser.asl.component.state.fail import state_fail as module
 
+    state_fail: Any = module
     custom = getattr(state_fail.CustomErrorName, "original", state_fail.CustomErrorName)
     known = {kind.to_name(): kind for kind in StatesErrorNameType}
 

@@ -70,8 +70,9 @@ def _pages(client: Any) -> list[Any]:
 def _client(service: str, variables: Mapping[str, str]) -> Any:
     import boto3
 
+    make: Any = boto3.client
     suffix = {"stepfunctions": "SFN", "lambda": "LAMBDA"}[service]
-    return boto3.client(
+    return make(
         service, endpoint_url=variables[f"AWS_ENDPOINT_URL_{suffix}"], region_name=variables["AWS_REGION"],
         aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],

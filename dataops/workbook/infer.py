@@ -94,9 +94,7 @@ def _keys(source: Table) -> dict[str, Any]:
     columns = [source.column(name) for name in key.columns]
     for column in columns:
         if column.kind in UNFIT_KEYS or re.search(r"[{}]", column.name):
-            raise SchemaMismatch(
-                f"table {source.name}: key column '{column.name}' ({column.column_type}) cannot be a key"
-            )
+            raise SchemaMismatch(f"table {source.name}: key column '{column.name}' ({column.column_type}) is no key")
     first, *rest = columns
     if not rest:
         return {"partition_key": first.name}
