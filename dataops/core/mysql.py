@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pymysql
 from pymysql.constants import CLIENT, ER
+from pymysql.converters import encoders
 
 from dataops.core.secrets import LOOPBACK, Secret
 from dataops.errors import DataOpsError, Permanent, SecretError, Unreachable
@@ -61,7 +62,7 @@ def connect(secret: Secret) -> Connection:
     try:
         connection = pymysql.connect(
             host=secret.host, port=secret.port, user=secret.username, password=secret.password,
-            database=secret.dbname, charset="utf8mb4", conv={}, autocommit=True, ssl=_tls(secret),
+            database=secret.dbname, charset="utf8mb4", conv={**encoders}, autocommit=True, ssl=_tls(secret),
             connect_timeout=CONNECT_SECONDS, read_timeout=REPLY_SECONDS, write_timeout=REPLY_SECONDS,
             client_flag=CLIENT.FOUND_ROWS, local_infile=True,
         )  # fmt: skip

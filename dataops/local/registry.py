@@ -33,6 +33,7 @@ def register(
     variables = info.variables
     environment = {name: variables[name] for name in ("DATAOPS_CONTROL_TABLE", "DATAOPS_TOPIC_ARN")}
     environment["DATAOPS_FUNCTION_SECONDS"] = str(timeout)
+    _ensure_role(variables)
     client = _client("lambda", variables)
     there = {function["FunctionName"]: function for page in _pages(client) for function in page}
     digest = base64.b64encode(sha256(zip_bytes).digest()).decode()
@@ -53,6 +54,19 @@ def register(
     _put_machine(_client("stepfunctions", variables), variables["DATAOPS_STATE_MACHINE_ARN"], definition)
 
 
+def _ensure_role(variables: Mapping[str, str]) -> None:
+    """The role that the interpreter's Lambda API wants to find, in the interpreter's own IAM."""
+    client = _client("iam", variables)
+    trusted: Any = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    try:
+        client.create_role(
+            RoleName=ROLE.rpartition("/")[2],
+            AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trusted]}),
+        )
+    except client.exceptions.EntityAlreadyExistsException:
+        return
+
+
 def _put_machine(client: Any, arn: str, definition: str) -> None:
     try:
         now = client.describe_state_machine(stateMachineArn=arn)["definition"]
@@ -71,9 +85,8 @@ def _client(service: str, variables: Mapping[str, str]) -> Any:
     import boto3
 
     make: Any = boto3.client
-    suffix = {"stepfunctions": "SFN", "lambda": "LAMBDA"}[service]
     return make(
-        service, endpoint_url=variables[f"AWS_ENDPOINT_URL_{suffix}"], region_name=variables["AWS_REGION"],
+        service, endpoint_url=variables["AWS_ENDPOINT_URL_SFN"], region_name=variables["AWS_REGION"],
         aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
     )  # fmt: skip

@@ -255,7 +255,7 @@ def _top_level(package: str) -> Iterator[tuple[str, Path]]:
 def _environment(spec: FunctionSpec, task: Path, runtime: Path, base: Mapping[str, str], api: str) -> dict[str, str]:
     return {
         "PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "en_US.UTF-8", "TZ": ":UTC",
-        "PYTHONPATH": f"{task}:{runtime}", "PYTHONDONTWRITEBYTECODE": "1", "LAMBDA_TASK_ROOT": str(task),
+        "PYTHONPATH": f"{task}:{runtime}", "LAMBDA_TASK_ROOT": str(task),
         "AWS_LAMBDA_RUNTIME_API": api, "AWS_LAMBDA_FUNCTION_NAME": spec.name, "_HANDLER": spec.handler,
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(spec.memory), "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
         "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{spec.name}", "AWS_LAMBDA_LOG_STREAM_NAME": "local",

@@ -60,10 +60,7 @@ def split_statements(text: str) -> Iterator[Statement]:
             at = start = at + len(delimiter)
             continue
         token = _TOKEN.match(text, at) if text[at] in _QUOTES else None
-        if token:
-            at = token.end()
-        else:
-            at = at + 1 if text[at] == "\n" else _next_interesting(text, at + 1, delimiter)
+        at = token.end() if token else at + 1 if text[at] == "\n" else _next_interesting(text, at + 1, delimiter)
     yield from _statement(text, start, len(text))
 
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
-from dataops.batch import Batch, parse_batch
-from dataops.core.schema import Column, Table
+from dataops.batch import parse_batch
+from dataops.core.mysql import connect
+from dataops.core.schema import Column, Table, describe_table, list_tables
+from dataops.core.secrets import fetch_secret
 from dataops.errors import SchemaMismatch
-
-if TYPE_CHECKING:
-    from pymysql.connections import Connection
 
 HEADER = """\
 # Drafted from the source's schema; read it, correct it, then: dataops run {name}{hint}
@@ -55,14 +54,19 @@ def draft_text(draft: dict[str, Any], has_target: bool) -> str:
     return HEADER.format(name=draft["batch"], hint="" if has_target else " --create-target") + body
 
 
-def find_target(connection: Connection, name: str) -> Table | None:
-    """The target table of that name in the connection's database, if it is there."""
-    from dataops.core.schema import describe_table
-
-    try:
-        return describe_table(connection, name)
-    except SchemaMismatch:
-        return None
+def draft_batches(
+    tables: list[str] | None, *, database: str | None, empty_string: str, secrets: tuple[str, str]
+) -> list[tuple[str, str]]:
+    """Name and text of a batch file for each table (None: all of the database). Raises SchemaMismatch, SecretError."""
+    with connect(fetch_secret(secrets[0])) as source, connect(fetch_secret(secrets[1])) as target:
+        there = set(list_tables(target))
+        drafts = []
+        for name in tables or list_tables(source, database):
+            into = describe_table(target, name) if name in there else None
+            table = describe_table(source, name, database)
+            draft = infer_batch(table, into, database=database, empty_string=empty_string, secrets=secrets)
+            drafts.append((str(draft["batch"]), draft_text(draft, into is not None)))
+    return drafts
 
 
 def batch_name(table: str) -> str:
@@ -77,11 +81,6 @@ def dynamodb_name(table: str) -> str:
     """A name that a DynamoDB table may have, for a MySQL table of any name."""
     plain = re.sub(r"[^A-Za-z0-9_.-]+", "-", table)
     return table if plain == table and len(table) >= 3 else f"{plain.strip('-') or 'table'}-{_digest(table)}"
-
-
-def read_draft(draft: dict[str, Any]) -> Batch:
-    """The draft as a batch."""
-    return parse_batch(draft)
 
 
 def _keys(source: Table) -> dict[str, Any]:

@@ -111,7 +111,7 @@ def run_batch(
 
     started = time.monotonic()
     if attach():
-        deploy_to_stack([batch])
+        deploy_to_stack(batch, list_batches())
     sfn = boto3.client("stepfunctions")
     machine = _machine_arn()
     run = f"{batch.batch}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(2)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dataops.batch import Batch
@@ -31,10 +32,11 @@ def attach(name: str | None = None) -> str | None:
     raise StackError("no embedded stack is up and there are no AWS credentials: start one with `dataops up`")
 
 
-def deploy_to_stack(batches: list[Batch]) -> None:
-    """Put the zip for these batches, the functions and the state machine on the embedded stack, where they changed.
+def deploy_to_stack(batch: Batch, others: Sequence[Batch] = ()) -> None:
+    """Put the zip, the functions and the state machine on the embedded stack, where they changed.
 
-    Creates the batches' DynamoDB tables where they are missing; in AWS the template does that.
+    The zip holds the transforms of `batch` and of `others`. Creates the batch's DynamoDB table where it is missing;
+    in AWS the template does that.
     """
     from dataops.deploy.machine import definition
     from dataops.deploy.package import build_zip, handlers
@@ -47,9 +49,8 @@ def deploy_to_stack(batches: list[Batch]) -> None:
     functions = handlers()
     region, account = os.environ["AWS_REGION"], "123456789012"
     arns = {name: f"arn:aws:lambda:{region}:{account}:function:{name}" for name in functions}
-    register(stack.info, zip_bytes=build_zip(batches), functions=functions, definition=definition(arns))
-    for batch in batches:
-        _ensure_table(batch)
+    register(stack.info, zip_bytes=build_zip([*others, batch]), functions=functions, definition=definition(arns))
+    _ensure_table(batch)
 
 
 def _ensure_table(batch: Batch) -> None:

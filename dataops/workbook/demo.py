@@ -1,0 +1,132 @@
+"""The main job, once, end to end: a stack, sample data, every sample batch, a changed source, every batch again."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pymysql
+from rich.console import Console
+from rich.table import Table
+
+from dataops.batch import Batch
+from dataops.core.control import Record
+from dataops.errors import Permanent
+from dataops.local.sample import change_sample, write_sample
+from dataops.local.servers import ServerInfo
+from dataops.local.stack import start
+from dataops.workbook.console import ConsoleProgress
+from dataops.workbook.run import RunResult, list_batches, run_batch
+
+if TYPE_CHECKING:
+    from pymysql.connections import Connection
+
+
+def run_demo(console: Console, folder: Path = Path("runs")) -> list[RunResult]:
+    """Run the demo and show it; gives all runs. Raises Permanent when a run fails or the stores do not agree."""
+    console.print("Starting two MySQL servers, emulated AWS and the Lambda sandbox ...")
+    stack = start(f"demo-{os.getpid()}", detach=False)
+    try:
+        os.environ.update(stack.info.variables)
+        with open_server(stack.info.source) as source, open_server(stack.info.target) as target:
+            rows = write_sample(source)
+            console.print("Sample shop: " + ", ".join(f"{count:,} {table}" for table, count in rows.items()))
+            results = _run_all(console, "First run", folder)
+            gone = _order_numbers(source)
+            changes = change_sample(source)
+            console.print(
+                f"\nThe next day: {changes.added:,} rows added, {changes.changed:,} changed, {changes.deleted:,} deleted"
+            )
+            results += _run_all(console, "Second run", folder)
+            gone -= _order_numbers(source)
+            _show_verdict(console, source, target, results[len(results) // 2 :], gone)
+        console.print(f"Reports: {folder}/<run>/report.html, the last one {results[-1].folder}/report.html")
+    finally:
+        stack.stop()
+    return results
+
+
+def open_server(info: ServerInfo, database: str | None = None) -> Connection:
+    """A connection to one of the stack's servers (default: its own database)."""
+    return pymysql.connect(
+        host=info.host, port=info.port, user=info.user, password=info.password,
+        database=database or info.database, charset="utf8mb4", local_infile=True,
+    )  # fmt: skip
+
+
+def _run_all(console: Console, title: str, folder: Path) -> list[RunResult]:
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    table.add_column("batch")
+    for heading in ("rows read", "items", "dropped", "rejected", "stale deleted", "rows published", "seconds"):
+        table.add_column(heading, justify="right")
+    table.add_column("status")
+    results = []
+    for batch in list_batches():
+        with ConsoleProgress(batch.batch) as progress:
+            result = run_batch(batch, create_target=True, progress=progress, folder=folder)
+        if result.exit_status:
+            raise Permanent(f"{batch.batch}: {result.status}: {result.record.cause}")
+        results.append(result)
+        table.add_row(batch.batch, *_cells(result.record), f"{result.seconds:.1f}", result.status)
+    console.print()
+    console.print(table, highlight=False)
+    return results
+
+
+def _cells(record: Record) -> list[str]:
+    counts = (
+        record.source_rows,
+        record.items,
+        record.dropped,
+        record.rejected,
+        record.stale_deleted,
+        record.target_rows,
+    )
+    return [f"{count:,}" for count in counts]
+
+
+def _show_verdict(
+    console: Console, source: Connection, target: Connection, results: list[RunResult], gone: set[int]
+) -> None:
+    """What the stores themselves say, by their own counts."""
+    import boto3
+
+    table = Table(title="What the three stores hold now", title_justify="left", box=None, pad_edge=False)
+    for place, heading in enumerate(("table", "source", "- dropped", "DynamoDB", "target")):
+        table.add_column(heading, justify="right" if place else "left")
+    agree = True
+    batches = {batch.batch: batch for batch in list_batches()}
+    for result in results:
+        batch: Batch = batches[result.record.batch]
+        counts = _count(source, batch.source.table), _count(target, batch.target.table)
+        items = _count_items(boto3.client("dynamodb"), batch)
+        dropped = result.record.dropped
+        agree = agree and counts[0] - dropped == items == counts[1]
+        table.add_row(batch.target.table, f"{counts[0]:,}", f"{dropped:,}", f"{items:,}", f"{counts[1]:,}")
+    left = len(gone & _order_numbers(target))
+    console.print()
+    console.print(table, highlight=False)
+    if not agree or left or not gone:
+        raise Permanent(f"the stores do not agree, or {left} of {len(gone)} deleted orders are still in the target")
+    console.print(f"All three stores agree, and the {len(gone)} orders deleted at the source are gone from the target.")
+
+
+def _count(connection: Connection, table: str) -> int:
+    with connection.cursor() as cursor:
+        connection.commit()
+        cursor.execute(f"SELECT COUNT(*) FROM `{table}`")
+        row: Any = cursor.fetchone()
+        return int(row[0])
+
+
+def _count_items(client: Any, batch: Batch) -> int:
+    pages = client.get_paginator("scan").paginate(TableName=batch.dynamodb.table, Select="COUNT", ConsistentRead=True)
+    return sum(page["Count"] for page in pages)
+
+
+def _order_numbers(connection: Connection) -> set[int]:
+    with connection.cursor() as cursor:
+        connection.commit()
+        cursor.execute("SELECT order_id FROM orders")
+        return {int(row[0]) for row in cursor.fetchall()}

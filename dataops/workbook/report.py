@@ -1,0 +1,118 @@
+"""A run's report: one HTML file that needs no network, in light and dark."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from html import escape
+from pathlib import Path
+
+from dataops.workbook.diagram import draw_machine
+from dataops.workbook.run import RunResult, StateTime
+from dataops.workbook.table import Table
+
+BAR_WIDTH, BAR_HEIGHT = 380, 22
+
+
+def write_report(result: RunResult, folder: Path) -> Path:
+    """Write `report.html` into `folder`; gives its path. Every value in it is escaped."""
+    path = folder / "report.html"
+    record = result.record
+    body = "".join(_parts(result))
+    title = escape(f"{record.batch}: {result.status}")
+    path.write_text(_PAGE.format(title=title, style=_STYLE, body=body), "utf-8")
+    return path
+
+
+def counts_table(result: RunResult) -> Table:
+    """What the run read, wrote, rejected and published, as a table."""
+    record = result.record
+    rows = [
+        ("source rows", record.source_rows), ("items in DynamoDB", record.items),
+        ("rejected", record.rejected), ("dropped by the transform", record.dropped),
+        ("stale items deleted", record.stale_deleted), ("rows in the target", record.target_rows),
+    ]  # fmt: skip
+    if record.outside:
+        rows.insert(4, ("outside the partition read", record.outside))
+    rows += [(f"'' became NULL in {column}", cells) for column, cells in record.emptied.items()]
+    return Table(("", "count"), rows)
+
+
+def rejections_table(result: RunResult) -> Table:
+    """The rejected rows, at most as many as the result carries."""
+    rows = [(json.dumps(fault.key, ensure_ascii=False), fault.column, fault.reason) for fault in result.rejections]
+    return Table(("key", "column", "reason"), rows)
+
+
+def draw_times(states: tuple[StateTime, ...]) -> str:
+    """A bar for the seconds of each state, as SVG."""
+    timed = [state for state in states if state.visits and state.seconds >= 0.005]
+    longest = max((state.seconds for state in timed), default=1.0)
+    height = BAR_HEIGHT * len(timed) + 4
+    bars = "".join(_bar(number, state, longest) for number, state in enumerate(timed))
+    size = f'width="{BAR_WIDTH + 260}" height="{height}" viewBox="0 0 {BAR_WIDTH + 260} {height}"'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="seconds per state">{bars}</svg>'
+
+
+def _bar(number: int, state: StateTime, longest: float) -> str:
+    y, width = number * BAR_HEIGHT, max(2.0, BAR_WIDTH * state.seconds / longest)
+    color = {"succeeded": "#4c9a5b", "failed": "#cf4b4b"}.get(state.status, "#c99a2e")
+    times = f"{state.seconds:.2f} s" + (f" in {state.visits} visits" if state.visits > 1 else "")
+    return (
+        f'<text x="158" y="{y + 15}" text-anchor="end" class="bar">{escape(state.name)}</text>'
+        f'<rect x="166" y="{y + 4}" width="{width:.1f}" height="{BAR_HEIGHT - 8}" rx="3" fill="{color}"/>'
+        f'<text x="{172 + width:.1f}" y="{y + 15}" class="bar">{times}</text>'
+    )
+
+
+def _parts(result: RunResult) -> Iterator[str]:
+    record = result.record
+    tone = {"succeeded": "good", "succeeded with rejections": "warn", "skipped": "warn"}.get(result.status, "bad")
+    yield f'<h1>{escape(record.batch)} <span class="{tone}">{escape(result.status)}</span></h1>'
+    yield f'<p class="quiet">run {escape(record.run)}, started {escape(record.started)}, {result.seconds:.1f} s</p>'
+    if record.cause:
+        yield f'<p class="cause">{escape(record.cause)}</p>'
+    yield _equation(result)
+    yield f"<h2>Counts</h2>{counts_table(result)._repr_html_()}"
+    if record.left_out:
+        yield "<h2>Left out of the target table that was created</h2><ul>"
+        yield "".join(f"<li>{escape(name)}</li>" for name in record.left_out) + "</ul>"
+    if record.rejected:
+        shown = f"{len(result.rejections):,} of {record.rejected:,}; all are in rejections.jsonl"
+        yield f'<h2>Rejected rows</h2><p class="quiet">{shown}</p>{rejections_table(result)._repr_html_()}'
+    yield f"<h2>Seconds per state</h2>{draw_times(result.states)}"
+    yield f"<h2>The state machine</h2>{draw_machine(result.definition, result.states).text}"
+
+
+def _equation(result: RunResult) -> str:
+    record = result.record
+    terms = [("target", record.target_rows), ("rejected", record.rejected), ("dropped", record.dropped)]
+    if record.outside:
+        terms.append(("outside the partition", record.outside))
+    agrees = record.source_rows == sum(count for _, count in terms)
+    right = " + ".join(f"<b>{count:,}</b> {name}" for name, count in terms)
+    sign = "=" if agrees else "≠"
+    return f'<p class="sum"><b>{record.source_rows:,}</b> source rows {sign} {right}</p>'
+
+
+_STYLE = """
+:root { color-scheme: light dark; --ink: #1f2933; --paper: #ffffff; --quiet: #66707c; --line: #d7dce2 }
+@media (prefers-color-scheme: dark) { :root { --ink: #e4e7eb; --paper: #16191d; --quiet: #9aa5b1; --line: #363c44 } }
+body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 60rem;
+       margin: 2rem auto; padding: 0 1.25rem }
+h1 { font-size: 1.5rem; margin: 0 0 .25rem } h2 { font-size: 1.05rem; margin: 1.75rem 0 .5rem }
+h1 span { font-size: .9rem; padding: .15rem .6rem; border-radius: 1rem; vertical-align: middle; color: #fff }
+.good { background: #2b8a3e } .warn { background: #b8860b } .bad { background: #c92a2a }
+.quiet { color: var(--quiet); margin: 0 0 .5rem; font-size: .9rem }
+.sum { font-size: 1.1rem; border: 1px solid var(--line); border-radius: .5rem; padding: .6rem 1rem; display: inline-block }
+.cause { border-left: 4px solid #c92a2a; padding: .3rem .8rem; margin: 1rem 0 }
+.bar { font-size: 12px; fill: currentColor } svg { max-width: 100%; height: auto }
+"""
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>{title}</title><style>{style}</style></head>
+<body>
+{body}
+</body></html>
+"""
