@@ -69,10 +69,11 @@ class Limiter:
         self._rate, self._clock, self._sleep = rate, clock, sleep
         self._tokens, self._filled = rate or 0.0, clock()
 
-    def spend(self, units: int) -> None:
-        """Take `units` from the bucket, waiting while it is empty; it holds one second's worth."""
+    def spend(self, items: Sequence[Item]) -> None:
+        """Take the items' write units from the bucket, waiting while it is empty; it holds one second's worth."""
         if self._rate is None:
             return
+        units = sum(map(write_units, items))
         now = self._clock()
         self._tokens = min(self._rate, self._tokens + (now - self._filled) * self._rate) - units
         self._filled = now
@@ -90,7 +91,7 @@ class PutWriter:
         """Put all items, resending what comes back unprocessed; one bad item never takes the others with it."""
         refused: list[Unwritable] = []
         for start, batch in _batches(items):
-            self._limiter.spend(sum(map(write_units, batch)))
+            self._limiter.spend(batch)
             try:
                 self._put_batch(batch)
             except SchemaMismatch:
@@ -129,7 +130,7 @@ class UpdateWriter:
         """Update all items one by one; an owned attribute that an item lacks is removed."""
         refused = []
         for place, item in enumerate(items):
-            self._limiter.spend(write_units(item))
+            self._limiter.spend([item])
             try:
                 with _errors_located(self._table):
                     self._client.update_item(TableName=self._table, Key=key_of(item, self._keys), **self._changes(item))
@@ -179,14 +180,24 @@ def get_items(client: DynamoDBClient, table: str, keys: Sequence[Mapping[str, At
 
 
 def scan_page(
-    client: DynamoDBClient, table: str, stamp: str, cursor: Item | None = None, *, segment: int = 0, segments: int = 1
+    client: DynamoDBClient,
+    table: str,
+    stamp: str,
+    cursor: Item | None = None,
+    *,
+    segment: int = 0,
+    segments: int = 1,
+    only: Sequence[str] = (),
 ) -> Page:
-    """One page of a consistent scan of a segment: the items that carry `stamp`."""
-    start: dict[str, Any] = {"ExclusiveStartKey": cursor} if cursor else {}
+    """One page of a consistent scan of a segment: the items that carry `stamp`, whole or `only` some attributes."""
+    more: dict[str, Any] = {"ExclusiveStartKey": cursor} if cursor else {}
+    names = {"#stamp": stamp} | {f"#{number}": name for number, name in enumerate(only)}
+    if only:
+        more["ProjectionExpression"] = ", ".join(names)
     with _errors_located(table):
         reply = client.scan(
             TableName=table, ConsistentRead=True, Segment=segment, TotalSegments=segments,
-            FilterExpression="attribute_exists(#stamp)", ExpressionAttributeNames={"#stamp": stamp}, **start,
+            FilterExpression="attribute_exists(#stamp)", ExpressionAttributeNames=names, **more,
         )  # fmt: skip
     return _page(reply)
 

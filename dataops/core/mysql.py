@@ -10,7 +10,7 @@ import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pymysql
 from pymysql.constants import CLIENT, ER
@@ -62,7 +62,7 @@ def connect(secret: Secret) -> Connection:
     try:
         connection = pymysql.connect(
             host=secret.host, port=secret.port, user=secret.username, password=secret.password,
-            database=secret.dbname, charset="utf8mb4", conv={**encoders}, autocommit=True, ssl=_tls(secret),
+            database=secret.dbname, charset="utf8mb4", conv=cast("Any", dict(encoders)), autocommit=True, ssl=_tls(secret),
             connect_timeout=CONNECT_SECONDS, read_timeout=REPLY_SECONDS, write_timeout=REPLY_SECONDS,
             client_flag=CLIENT.FOUND_ROWS, local_infile=True,
         )  # fmt: skip

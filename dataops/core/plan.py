@@ -11,10 +11,11 @@ import msgspec
 
 from dataops.batch import Batch, parse_batch
 from dataops.core.control import Chunk, Control, Plan, Record, pack_key
+from dataops.core.describe import describe_table
 from dataops.core.fit import require_dynamodb_table, require_fit, require_unique_key
 from dataops.core.mysql import condition, connect, errors_located, execute, key_after, quote_name, quote_table
 from dataops.core.normalize import Codec, key_of_rows
-from dataops.core.schema import Table, declared_column, describe_table
+from dataops.core.schema import Table, declared_column
 from dataops.core.secrets import fetch_secret
 from dataops.core.staging import exists
 from dataops.core.task import load_transform

@@ -18,7 +18,8 @@ def sweep_stale(task: Task, until: Callable[[], bool]) -> bool:
     current, progress = task.current_stamps(), control.sweep()
     while True:
         control.require_wanted()
-        page = scan_page(task.dynamodb, batch.dynamodb.table, batch.stamp, unpack_cursor(progress.cursor))
+        cursor = unpack_cursor(progress.cursor)
+        page = scan_page(task.dynamodb, batch.dynamodb.table, batch.stamp, cursor, only=task.key_names)
         for item in page.items:
             if item[batch.stamp].get("N") not in current:
                 key = key_of(item, task.key_names)

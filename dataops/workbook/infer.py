@@ -10,8 +10,9 @@ from typing import Any
 import yaml
 
 from dataops.batch import parse_batch
+from dataops.core.describe import describe_table, list_tables
 from dataops.core.mysql import connect
-from dataops.core.schema import Column, Table, describe_table, list_tables
+from dataops.core.schema import Column, Table
 from dataops.core.secrets import fetch_secret
 from dataops.errors import SchemaMismatch
 

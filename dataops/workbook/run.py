@@ -192,7 +192,8 @@ def _watch(sfn: SFNClient, execution: str, control: Control, progress: Progress 
 
 
 def _snapshot(sfn: SFNClient, execution: str, control: Control) -> Snapshot:
-    newest = sfn.get_execution_history(executionArn=execution, reverseOrder=True, maxResults=20)["events"]
+    newest = sfn.get_execution_history(executionArn=execution, reverseOrder=True, maxResults=1000)["events"]
+    newest.sort(key=lambda event: event["id"], reverse=True)  # the embedded interpreter overlooks reverseOrder
     names = [event["stateEnteredEventDetails"]["name"] for event in newest if "stateEnteredEventDetails" in event]
     chunks = control.chunks()
     return Snapshot(

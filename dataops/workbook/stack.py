@@ -55,10 +55,10 @@ def deploy_to_stack(batch: Batch, others: Sequence[Batch] = ()) -> None:
 
 def _ensure_table(batch: Batch) -> None:
     """Create the DynamoDB table if the source can be read; if it cannot, Plan says why."""
+    from dataops.core.describe import describe_table
     from dataops.core.dynamodb import dynamodb_client
     from dataops.core.mysql import connect
     from dataops.core.normalize import Codec
-    from dataops.core.schema import describe_table
     from dataops.core.secrets import fetch_secret
     from dataops.deploy.tables import ensure_table
 

@@ -1,0 +1,93 @@
+"""Read a table's definition from information_schema."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from dataops.batch import did_you_mean
+from dataops.core.mysql import execute
+from dataops.core.schema import Column, ForeignKey, Table, UniqueKey
+from dataops.errors import SchemaMismatch
+
+if TYPE_CHECKING:
+    from pymysql.connections import Connection
+
+
+def describe_table(connection: Connection, name: str, database: str | None = None) -> Table:
+    """The definition of a table in `database` (default: the connection's own).
+
+    Raises SchemaMismatch, with a near name, when it is not there.
+    """
+    database = database or execute(connection, "SELECT DATABASE()")[0][0]
+    columns = _columns(connection, database, name)
+    if not columns:
+        raise SchemaMismatch(_no_table(connection, name, database))
+    return Table(
+        database, name, columns, _keys(connection, database, name),
+        outgoing=_foreign_keys(connection, database, name, "TABLE_NAME"),
+        incoming=_foreign_keys(connection, database, name, "REFERENCED_TABLE_NAME"),
+        triggers=tuple(row[0] for row in execute(connection, _TRIGGERS, (database, name))),
+    )  # fmt: skip
+
+
+def list_tables(connection: Connection, database: str | None = None) -> tuple[str, ...]:
+    """The names of all base tables of `database` (default: the connection's own), in order of name."""
+    database = database or execute(connection, "SELECT DATABASE()")[0][0]
+    return tuple(row[0] for row in execute(connection, _TABLES, (database,)))
+
+
+_TABLES = """SELECT TABLE_NAME FROM information_schema.TABLES
+    WHERE TABLE_SCHEMA = %s AND TABLE_TYPE = 'BASE TABLE' ORDER BY 1"""
+_COLUMNS = """SELECT COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, IS_NULLABLE, EXTRA, COLUMN_DEFAULT, GENERATION_EXPRESSION
+    FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s ORDER BY ORDINAL_POSITION"""
+_KEYS = """SELECT INDEX_NAME, COLUMN_NAME, SUB_PART FROM information_schema.STATISTICS
+    WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s AND NON_UNIQUE = 0
+    ORDER BY INDEX_NAME <> 'PRIMARY', INDEX_NAME, SEQ_IN_INDEX"""
+_TRIGGERS = """SELECT TRIGGER_NAME FROM information_schema.TRIGGERS
+    WHERE EVENT_OBJECT_SCHEMA = %s AND EVENT_OBJECT_TABLE = %s ORDER BY 1"""
+_JSON_CHECKS = """SELECT CHECK_CLAUSE FROM information_schema.CHECK_CONSTRAINTS
+    WHERE CONSTRAINT_SCHEMA = %s AND TABLE_NAME = %s"""
+
+
+def _columns(connection: Connection, database: str, table: str) -> tuple[Column, ...]:
+    json_checked: set[str] = set()
+    if "mariadb" in execute(connection, "SELECT VERSION()")[0][0].lower():
+        clauses = " ".join(row[0] for row in execute(connection, _JSON_CHECKS, (database, table)))
+        json_checked = set(re.findall(r"json_valid\(`((?:[^`]|``)+)`\)", clauses))
+    found = []
+    for name, data_type, column_type, nullable, extra, default, generated in execute(
+        connection, _COLUMNS, (database, table)
+    ):
+        column = Column(
+            name, data_type.lower(), column_type, nullable == "YES",
+            generated=bool(generated),
+            has_default=default is not None,
+            auto_increment="auto_increment" in extra.lower(),
+            is_json=data_type == "json" or name.replace("`", "``") in json_checked,
+        )  # fmt: skip
+        found.append(column)
+    return tuple(found)
+
+
+def _keys(connection: Connection, database: str, table: str) -> tuple[UniqueKey, ...]:
+    """Keys over whole columns; a key over a prefix or an expression proves nothing about whole values."""
+    columns: dict[str, list[str]] = {}
+    unfit: set[str] = set()
+    for name, column, prefix in execute(connection, _KEYS, (database, table)):
+        columns.setdefault(name, []).append(column)
+        if prefix is not None or column is None:
+            unfit.add(name)
+    return tuple(UniqueKey(name, tuple(of)) for name, of in columns.items() if name not in unfit)
+
+
+def _foreign_keys(connection: Connection, database: str, table: str, side: str) -> tuple[ForeignKey, ...]:
+    schema = "CONSTRAINT_SCHEMA" if side == "TABLE_NAME" else "UNIQUE_CONSTRAINT_SCHEMA"
+    sql = f"""SELECT CONSTRAINT_NAME, TABLE_NAME, REFERENCED_TABLE_NAME, DELETE_RULE, UPDATE_RULE
+        FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE {schema} = %s AND {side} = %s ORDER BY 2, 1"""
+    return tuple(ForeignKey(*row) for row in execute(connection, sql, (database, table)))
+
+
+def _no_table(connection: Connection, name: str, database: str) -> str:
+    near = did_you_mean(name, list_tables(connection, database))
+    return f"table '{name}' is not in database {database}{near}"
