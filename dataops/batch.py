@@ -10,7 +10,7 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import msgspec
 
@@ -250,19 +250,39 @@ def _describe(error: str) -> str:
     missing = re.fullmatch(r"Object missing required field `(.*)`", message)
     if missing:
         return f"{place + '.' if place else ''}{missing[1]}: required, but missing"
+    wrong = re.fullmatch(r"Invalid enum value (.*)", message)
+    if wrong:
+        name = re.sub(r"\[.*?\]", "", place).rpartition(".")[2]
+        return f"{place}: expected {' or '.join(_choices(name))}{_FORMS.get(name, '')}, found {wrong[1]}"
     message = message.replace("`", "").replace("object", "mapping").replace("array", "list")
     return f"{place or 'the file'}: {message[:1].lower()}{message[1:]}"
 
 
+_PARTS: dict[str, type[msgspec.Struct]] = {
+    "the top level": Batch, "schedule": Schedule, "source": Source, "dynamodb": DynamoDB,
+    "dynamodb.indexes": Index, "normalize": Normalize, "normalize.columns": ColumnRule,
+    "transform": Transform, "target": Target, "target.read": Read,
+}  # fmt: skip
+
+
+_FORMS = {"read": ", {query: {partition_key: V}} or {index: NAME}", "projection": " or {include: [...]}"}
+
+
+def _choices(name: str) -> list[str]:
+    """The words that a key takes."""
+    found: list[str] = []
+    for part in _PARTS.values():
+        for field in msgspec.structs.fields(part):
+            if field.encode_name == name:
+                options = [option for of in (field.type, *get_args(field.type)) for option in get_args(of)]
+                found += [option for option in options if isinstance(option, str)]
+    return list(dict.fromkeys(found)) or ["another word"]
+
+
 def _owners() -> dict[str, list[str]]:
     """Where each key of a batch file belongs."""
-    parts: dict[str, type[msgspec.Struct]] = {
-        "the top level": Batch, "schedule": Schedule, "source": Source, "dynamodb": DynamoDB,
-        "dynamodb.indexes": Index, "normalize": Normalize, "normalize.columns": ColumnRule,
-        "transform": Transform, "target": Target, "target.read": Read,
-    }  # fmt: skip
     owners: dict[str, list[str]] = {}
-    for place, part in parts.items():
+    for place, part in _PARTS.items():
         for field in msgspec.structs.fields(part):
             owners.setdefault(field.encode_name, []).append(place)
     return owners

@@ -25,7 +25,7 @@ def require_fit(batch: Batch, source: Table, target: Table | None) -> None:
     if not problems and target is not None:
         problems += [*_target_problems(batch, source, target)]
     if problems:
-        raise SchemaMismatch(f"{batch.batch}: {problems[0]}")
+        raise SchemaMismatch(problems[0])
 
 
 def require_unique_key(connection: Connection, batch: Batch, source: Table) -> None:
@@ -45,7 +45,7 @@ def require_unique_key(connection: Connection, batch: Batch, source: Table) -> N
         doubled = int(execute(connection, sql)[0][0])
     if doubled:
         raise SchemaMismatch(
-            f"{batch.batch}: dynamodb: {doubled:,} keys ({', '.join(columns)}) are shared by several rows of "
+            f"dynamodb: {doubled:,} keys ({', '.join(columns)}) are shared by several rows of "
             f"{source.name}; each would overwrite another: add a column that tells them apart"
         )
 
@@ -59,17 +59,15 @@ def require_dynamodb_table(client: DynamoDBClient, batch: Batch, codec: Codec) -
         table: Any = client.describe_table(TableName=name)["Table"]
     except ClientError as error:
         if error.response["Error"]["Code"] == "ResourceNotFoundException":
-            raise SchemaMismatch(
-                f"{batch.batch}: dynamodb.table: table '{name}' is not there; create it first"
-            ) from error
+            raise SchemaMismatch(f"dynamodb.table: table '{name}' is not there; create it first") from error
         raise dynamodb_error(name, error.response["Error"]["Code"]) from error
     except BotoCoreError as error:
         raise Retryable(f"DynamoDB table {name}: no answer ({type(error).__name__})") from error
     types = {entry["AttributeName"]: entry["AttributeType"] for entry in table["AttributeDefinitions"]}
-    _require_keys(f"{batch.batch}: dynamodb", batch.dynamodb.keys, table["KeySchema"], types, codec)
+    _require_keys("dynamodb", batch.dynamodb.keys, table["KeySchema"], types, codec)
     indexes = {entry["IndexName"]: entry for entry in table.get("GlobalSecondaryIndexes", [])}
     for number, index in enumerate(batch.dynamodb.indexes):
-        where = f"{batch.batch}: dynamodb.indexes[{number}]"
+        where = f"dynamodb.indexes[{number}]"
         if index.name not in indexes:
             near = did_you_mean(index.name, list(indexes))
             raise SchemaMismatch(f"{where}: index '{index.name}' is not on table {name}{near}")

@@ -167,7 +167,7 @@ def _find_target(
     """
     database = batch.target.database or execute(connection, "SELECT DATABASE()")[0][0]
     if database is None:
-        raise SchemaMismatch(f"{batch.batch}: target.database: neither the batch nor the secret names a database")
+        raise SchemaMismatch("target.database: neither the batch nor the secret names a database")
     left_out = None
     if request.create_target and not exists(connection, database, batch.target.table):
         left_out = create_target(batch, source, source_connection, connection, database)
@@ -208,10 +208,10 @@ def without_foreign_keys(shown: str) -> tuple[str, list[str]]:
 
 def _located(batch: Batch, place: str, connection: Connection, table: str, database: str | None) -> Table:
     try:
-        with errors_located(f"{batch.batch}: {place}"):
+        with errors_located(place):
             return describe_table(connection, table, database)
     except SchemaMismatch as error:
-        raise SchemaMismatch(f"{batch.batch}: {place}: {error}") from error
+        raise SchemaMismatch(f"{place}: {error}") from error
 
 
 def _name_of(declared: Any) -> str:

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -18,6 +19,9 @@ LIBRARIES = re.compile(r"^\s*Depends: (lib(?:aio|uring|numa|pcre2|ssl|snappy|lz4
 INSTALL = (
     "install one (Debian, Ubuntu: apt install mariadb-server-core; macOS: brew install mariadb; conda: mysql-server)"
 )
+
+PLACES = f"{sys.prefix}/bin:/usr/sbin:/usr/local/sbin:/usr/libexec"
+"""Where to look beside PATH: the environment that runs this (conda), and where distributions put servers."""
 
 
 class Program(msgspec.Struct, frozen=True):
@@ -52,11 +56,11 @@ def find_program() -> Program:
     """The server program to use. Raises StackError, one line, naming what to install, when there is none."""
     named = os.environ.get("DATAOPS_MYSQLD")
     if named:
-        if not Path(named).exists():
-            raise StackError(f"DATAOPS_MYSQLD: expected a mysqld or mariadbd program, found nothing at {named}")
+        if not os.access(named, os.X_OK):
+            raise StackError(f"DATAOPS_MYSQLD: expected a mysqld or mariadbd program, found none at {named}")
         return _identify(Path(named), None)
     for name in ("mariadbd", "mysqld"):
-        path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin:/usr/libexec")
+        path = shutil.which(name) or shutil.which(name, path=PLACES)
         if path:
             return _identify(Path(path), None)
     root = cached_package()

@@ -4,21 +4,32 @@ from __future__ import annotations
 
 import os
 import secrets
-import signal
 import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import pymysql
 
 from dataops.errors import StackError
 from dataops.local.mysqld import Program
-from dataops.local.spawn import Spawner, end_process, free_port, last_line, own_environment, wait_until
+from dataops.local.spawn import (
+    STARTS,
+    Spawner,
+    end_process,
+    free_port,
+    kill_process,
+    last_line,
+    own_environment,
+    wait_until,
+)
+
+if TYPE_CHECKING:
+    from pymysql.connections import Connection
+    from pymysql.cursors import Cursor
 
 SQL_MODE = "STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
 USER = "dataops"
-ATTEMPTS = 5
-"""Times that a start is tried with another port, in case somebody takes the free one first."""
 
 
 class ServerInfo(msgspec.Struct, frozen=True):
@@ -38,8 +49,8 @@ class MySQLServer:
 
     def __init__(self, program: Program, folder: Path, database: str, spawner: Spawner) -> None:
         self.program, self.folder, self.database = program, folder, database
-        self.password = secrets.token_urlsafe(18)
-        self.port = 0
+        self.password, self.port = secrets.token_urlsafe(18), 0
+        self._root = ""
         self._spawner = spawner
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -56,30 +67,33 @@ class MySQLServer:
 
     def create(self) -> None:
         """Make the data folder, start, and create the database and the user. Raises StackError."""
-        self.folder.mkdir(parents=True)
+        self.folder.mkdir(parents=True, mode=0o700)
         self._initialize()
         self.start()
-        with pymysql.connect(unix_socket=str(self._socket), user="root", charset="utf8mb4") as root:
-            cursor = root.cursor()
+        with self.connect_root() as root, root.cursor() as cursor:
             cursor.execute(f"CREATE DATABASE `{self.database}` CHARACTER SET utf8mb4")
             cursor.execute(f"CREATE USER '{USER}'@'%%' IDENTIFIED BY %s", (self.password,))
             cursor.execute(f"GRANT ALL PRIVILEGES ON *.* TO '{USER}'@'%' WITH GRANT OPTION")
+            self._lock_root(cursor)
+        self._log_in()
 
     def start(self) -> None:
         """Start on the data folder as it is; returns when connections are taken. Raises StackError."""
-        for attempt in range(ATTEMPTS):
+        for attempt in range(STARTS):
             self.port = self.port or free_port()
             command = [*self._command(), f"--port={self.port}", *self._running_flags()]
             environment = own_environment(**self.program.environment)
             self._process = self._spawner.spawn(command, log=self._log, environment=environment)
             try:
                 wait_until(self._answers, self._process, f"{self.database} server", self._log, 60)
-                return
+                break
             except StackError:
                 self.kill()
                 self.port = 0
-                if attempt == ATTEMPTS - 1 or "in use" not in self._log.read_text("utf-8", "replace"):
+                if attempt == STARTS - 1 or "in use" not in self._log.read_text("utf-8", "replace"):
                     raise
+        if self._root:
+            self._log_in()
 
     def stop(self) -> None:
         """Shut the server down."""
@@ -88,9 +102,31 @@ class MySQLServer:
 
     def kill(self) -> None:
         """Kill the server as a power cut would."""
-        if self._process and self._process.poll() is None:
-            self._process.send_signal(signal.SIGKILL)
-            self._process.wait()
+        if self._process:
+            kill_process(self._process)
+
+    def restart(self) -> None:
+        """Start again, on the same data and port, after `stop` or `kill` or an end of its own. Raises StackError."""
+        self.stop()
+        self.start()
+
+    def connect_root(self) -> Connection:
+        """A connection as root, over the socket in the private folder; the only way in for root."""
+        return pymysql.connect(unix_socket=str(self._socket), user="root", password=self._root, charset="utf8mb4")
+
+    def _lock_root(self, cursor: Cursor) -> None:
+        """Give root a password, and drop the accounts that a bootstrap leaves for other hosts or for anybody."""
+        cursor.execute(
+            "SELECT user, host FROM mysql.user WHERE user IN ('', 'root') AND (user, host) <> ('root', 'localhost')"
+        )
+        for user, host in cursor.fetchall():
+            cursor.execute("DROP USER %s@%s", (user, host))
+        self._root = secrets.token_urlsafe(18)
+        cursor.execute("ALTER USER 'root'@'localhost' IDENTIFIED BY %s", (self._root,))
+
+    def _log_in(self) -> None:
+        """Log in once over the socket: MySQL then takes the password over TCP without TLS (caching_sha2_password)."""
+        pymysql.connect(unix_socket=str(self._socket), user=USER, password=self.password).close()
 
     @property
     def _socket(self) -> Path:
@@ -104,6 +140,7 @@ class MySQLServer:
         command = [str(self.program.path), "--no-defaults", f"--datadir={self.folder / 'data'}"]
         if self.program.root is not None:
             command += [f"--basedir={self.program.root / 'usr'}", f"--lc-messages-dir={self.program.share}"]
+        command.append("--innodb-use-native-aio=0")  # the kernel's limit on locked memory is soon used up
         if os.geteuid() == 0:
             command.append("--user=root")
         return command
@@ -113,7 +150,7 @@ class MySQLServer:
             "--bind-address=127.0.0.1", f"--socket={self._socket}", f"--pid-file={self.folder / 'pid'}",
             "--skip-log-bin", "--innodb-buffer-pool-size=32M", "--innodb-doublewrite=0",
             "--innodb-flush-log-at-trx-commit=0", "--character-set-server=utf8mb4", "--default-time-zone=+00:00",
-            f"--sql-mode={SQL_MODE}", "--local-infile=1", "--secure-file-priv=",
+            f"--sql-mode={SQL_MODE}", "--local-infile=1", "--secure-file-priv=", "--skip-name-resolve",
         ]  # fmt: skip
         if self.program.flavor == "mariadb":
             return [
@@ -152,7 +189,7 @@ class MySQLServer:
 
     def _answers(self) -> bool:
         try:
-            pymysql.connect(unix_socket=str(self._socket), user="root").close()
+            self.connect_root().close()
         except pymysql.MySQLError:
             return False
         return True

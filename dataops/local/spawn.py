@@ -11,20 +11,26 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 from dataops.errors import StackError
 
 _PR_SET_PDEATHSIG = 1
+STARTS = 5
+"""Times that a server is started on another port, in case somebody takes the free one first."""
 
 
 def die_with_parent(number: int = signal.SIGKILL) -> Callable[[], None]:
     """A `preexec_fn` that has the kernel send `number` to the child when the thread that made it ends (Linux)."""
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+    parent = os.getpid()
 
     def ask_kernel() -> None:
         if libc is not None:
             libc.prctl(_PR_SET_PDEATHSIG, number)
+            if os.getppid() != parent:  # it ended before it could be watched
+                os._exit(1)
 
     return ask_kernel
 
@@ -36,31 +42,40 @@ class Spawner:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="spawner")
 
     def spawn(
-        self, command: Sequence[str], *, log: Path, environment: Mapping[str, str], cwd: Path | None = None
-    ) -> subprocess.Popen[bytes]:
-        """A running process whose output goes to the end of `log`."""
-        return self._thread.submit(self._spawn, command, log, environment, cwd).result()
+        self, command: Sequence[str], *, log: Path, environment: Mapping[str, str], cwd: Path | None = None,
+        end_signal: int | None = signal.SIGKILL,
+    ) -> subprocess.Popen[bytes]:  # fmt: skip
+        """A running process in a session of its own, its output at the end of `log`.
+
+        `end_signal` is what it gets when this process ends, however that happens; None: it lives on.
+        """
+        return self._thread.submit(self._spawn, command, log, environment, cwd, end_signal).result()
 
     @staticmethod
     def _spawn(
-        command: Sequence[str], log: Path, environment: Mapping[str, str], cwd: Path | None
+        command: Sequence[str], log: Path, environment: Mapping[str, str], cwd: Path | None, end_signal: int | None
     ) -> subprocess.Popen[bytes]:
         with log.open("ab") as output:
             return subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=dict(environment), cwd=cwd,
-                preexec_fn=die_with_parent(), start_new_session=True,
+                preexec_fn=die_with_parent(end_signal) if end_signal else None, start_new_session=True,
             )  # fmt: skip
 
 
 def end_process(process: subprocess.Popen[bytes], patience: float = 5.0) -> None:
-    """Ask a process to end, and kill it when it has not after `patience` seconds."""
+    """Ask a process to end, and kill it with its children when it has not after `patience` seconds."""
     if process.poll() is None:
         process.terminate()
-        try:
+        with suppress(subprocess.TimeoutExpired):
             process.wait(patience)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+    kill_process(process)
+
+
+def kill_process(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process that `Spawner` made, and what it has started itself; returns when it is gone."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def free_port() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from types import TracebackType
@@ -81,4 +82,6 @@ def print_result(result: RunResult, console: Console) -> None:
     if record.left_out:
         console.print(f"  left out of the created target: {', '.join(record.left_out)}", markup=False, highlight=False)
     if result.folder:
-        console.print(f"  report: {result.folder / 'report.html'}", markup=False, highlight=False, soft_wrap=True)
+        console.print(
+            f"  report: {os.path.relpath(result.folder / 'report.html')}", markup=False, highlight=False, soft_wrap=True
+        )

@@ -17,15 +17,16 @@ from dataops.local.sample import change_sample, write_sample
 from dataops.local.servers import ServerInfo
 from dataops.local.stack import start
 from dataops.workbook.console import ConsoleProgress
-from dataops.workbook.run import RunResult, list_batches, run_batch
+from dataops.workbook.run import RunResult, list_batches, run_batch, runs_folder
 
 if TYPE_CHECKING:
     from pymysql.connections import Connection
 
 
-def run_demo(console: Console, folder: Path = Path("runs")) -> list[RunResult]:
+def run_demo(console: Console, folder: Path | None = None) -> list[RunResult]:
     """Run the demo and show it; gives all runs. Raises Permanent when a run fails or the stores do not agree."""
     console.print("Starting two MySQL servers, emulated AWS and the Lambda sandbox ...")
+    folder = folder or runs_folder()
     stack = start(f"demo-{os.getpid()}", detach=False)
     try:
         os.environ.update(stack.info.variables)
@@ -41,10 +42,18 @@ def run_demo(console: Console, folder: Path = Path("runs")) -> list[RunResult]:
             results += _run_all(console, "Second run", folder)
             gone -= _order_numbers(source)
             _show_verdict(console, source, target, results[len(results) // 2 :], gone)
-        console.print(f"Reports: {folder}/<run>/report.html, the last one {results[-1].folder}/report.html")
+        console.print(
+            f"Reports: one for each run in {_shown(folder)}; the last: {_shown(results[-1].folder)}/report.html"
+        )
     finally:
         stack.stop()
     return results
+
+
+def _shown(path: Path | None) -> str:
+    """A path as a person would type it from here."""
+    assert path is not None
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def open_server(info: ServerInfo, database: str | None = None) -> Connection:

@@ -24,8 +24,11 @@ COLORS = {
 class Svg:
     """A picture; notebooks and reports show it as it is."""
 
-    def __init__(self, text: str) -> None:
-        self.text = text
+    def __init__(self, text: str, title: str = "picture") -> None:
+        self.text, self.title = text, title
+
+    def __repr__(self) -> str:
+        return f"<{self.title}>"
 
     def _repr_svg_(self) -> str:
         return self.text
@@ -76,7 +79,7 @@ def draw_machine(definition: str, states: Sequence[StateTime] = (), timed: bool 
     width = max(box.x + box.width for box in boxes) + PAD
     height = max(box.bottom for box in boxes) + PAD
     parts = [*_lines(boxes, edges), *(part for box in boxes for part in _box(box, status, notes))]
-    return Svg(_STYLE.format(width=width, height=height) + "".join(parts) + "</svg>\n")
+    return Svg(_STYLE.format(width=width, height=height) + "".join(parts) + "</svg>\n", "state machine")
 
 
 def lay_out(machine: dict[str, Any]) -> tuple[list[Box], list[Edge]]:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 
-from dataops.workbook.diagram import draw_machine
+from dataops.errors import Permanent
+from dataops.workbook.diagram import Svg, draw_machine
 from dataops.workbook.run import RunResult, StateTime
 from dataops.workbook.table import Table
 
@@ -42,6 +43,25 @@ def rejections_table(result: RunResult) -> Table:
     """The rejected rows, at most as many as the result carries."""
     rows = [(json.dumps(fault.key, ensure_ascii=False), fault.column, fault.reason) for fault in result.rejections]
     return Table(("key", "column", "reason"), rows)
+
+
+def draw_outcome(result: RunResult) -> Svg:
+    """The state machine with the states that the run passed."""
+    return draw_machine(result.definition, result.states)
+
+
+def require_success(result: RunResult) -> str:
+    """The verdict on a run. Raises Permanent when it failed or its rows do not add up."""
+    record = result.record
+    if result.exit_status == 1:
+        raise Permanent(f"{record.batch}: {result.status}: {record.cause}")
+    accounted = record.target_rows + record.rejected + record.dropped + record.outside
+    if result.status != "skipped" and record.source_rows != accounted:
+        raise Permanent(f"{record.batch}: {record.source_rows:,} source rows, {accounted:,} accounted for")
+    return (
+        f"{record.batch}: {result.status}; {record.source_rows:,} source rows = {record.target_rows:,} target + "
+        f"{record.rejected:,} rejected + {record.dropped:,} dropped."
+    )
 
 
 def draw_times(states: tuple[StateTime, ...]) -> str:

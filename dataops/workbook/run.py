@@ -21,7 +21,8 @@ from dataops.workbook.stack import attach, deploy_to_stack
 if TYPE_CHECKING:
     from types_boto3_stepfunctions import SFNClient
 
-BATCHES = Path(__file__).parent.parent.parent / "stepfunctions" / "batches"
+CHECKOUT = Path(__file__).parent.parent.parent
+BATCHES = CHECKOUT / "stepfunctions" / "batches"
 SHOWN_REJECTIONS = 100
 STOP_SECONDS = 60
 FAILURES = ("Roll Back", "Not Closed", "Not Rolled Back")
@@ -95,6 +96,12 @@ def list_batches() -> list[Batch]:
     return [read_batch(path) for path in sorted(BATCHES.glob("*.yml"))]
 
 
+def runs_folder() -> Path:
+    """Where runs are written: `runs/` of this checkout when we are inside it, else of the current folder."""
+    here = Path.cwd()
+    return (CHECKOUT if here.is_relative_to(CHECKOUT) else here) / "runs"
+
+
 def run_batch(
     batch: Batch,
     *,
@@ -123,7 +130,7 @@ def run_batch(
     except KeyboardInterrupt:
         stop_run(sfn, execution, control)
     result = _result(sfn, execution, control, batch, time.monotonic() - started)
-    return _write(result, (folder or Path("runs")) / run)
+    return _write(result, (folder or runs_folder()) / run)
 
 
 def stop_run(sfn: SFNClient, execution: str, control: Control) -> None:

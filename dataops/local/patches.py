@@ -1,43 +1,17 @@
-"""The Step Functions interpreter: moto's, served on loopback, with the defects mended that would hide a failure.
+"""moto's Step Functions interpreter, with the defects mended that would hide a failure.
 
 Every patch here names the defect it mends; a test fails without it. They touch private code, so moto's version is
-exact in pyproject.toml and checked here.
+exact in pyproject.toml and checked by `dataops.local.emulators`.
 """
 
 from __future__ import annotations
 
 import base64
 import json
-import os
 import re
-import sys
-from importlib.metadata import version
 from typing import Any
 
-from dataops.errors import StackError
 from dataops.local.sandbox import FunctionSpec, SandboxPool
-from dataops.local.spawn import free_port
-
-MOTO = "5.2.5"
-
-
-def serve_interpreter(pool: SandboxPool) -> tuple[Any, int]:
-    """Start moto's server (Step Functions and the Lambda API) in this process; gives the server and its port."""
-    if version("moto") != MOTO:
-        raise StackError(
-            f"moto {version('moto')}: the embedded stack needs exactly {MOTO}; install dataops[local] again"
-        )
-    port = free_port()
-    os.environ["MOTO_PORT"] = str(port)
-    from moto.core.config import default_user_config
-    from moto.server import ThreadedMotoServer
-
-    default_user_config["stepfunctions"] = {"execute_state_machine": True}
-    sys.setrecursionlimit(20_000)  # a Map worker recurses once for each item
-    apply_patches(pool)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
-    server.start()
-    return server, port
 
 
 def apply_patches(pool: SandboxPool) -> None:

@@ -1,0 +1,82 @@
+"""The emulated AWS: ministack in a process of its own, and moto's Step Functions interpreter in this one."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from dataops.errors import StackError
+from dataops.local.registry import ACCOUNT, REGION
+from dataops.local.spawn import STARTS, Spawner, end_process, free_port, own_environment, wait_until
+
+MOTO = "5.2.5"
+
+
+def start_aws(folder: Path, spawner: Spawner) -> tuple[subprocess.Popen[bytes], str]:
+    """Start ministack (everything but functions and state machines); gives its process and its endpoint.
+
+    Its data live in memory and end with it. Raises StackError when it does not answer.
+    """
+    log = folder / "aws.log"
+    for attempt in range(STARTS):
+        port = free_port()
+        environment = own_environment(
+            BIND_HOST="127.0.0.1", GATEWAY_PORT=str(port), MINISTACK_ACCOUNT_ID=ACCOUNT, MINISTACK_REGION=REGION,
+            IOT_MTLS_ENABLED="0", SFTP_ENABLED="0", AWS_DEFAULT_REGION=REGION, TMPDIR=str(folder),
+        )  # fmt: skip
+        process = spawner.spawn([sys.executable, "-P", "-m", "ministack"], log=log, environment=environment)
+        try:
+            wait_until(lambda at=port: _answers(at), process, "AWS emulator", log, 60)  # type: ignore[misc]
+        except StackError:
+            end_process(process)
+            if attempt == STARTS - 1 or "in use" not in log.read_text("utf-8", "replace"):
+                raise
+        else:
+            break
+    return process, f"http://127.0.0.1:{port}"
+
+
+def serve_interpreter() -> tuple[Callable[[], None], str]:
+    """Serve Step Functions, and the Lambda API that it calls, from this process; gives what stops it, its endpoint.
+
+    Raises StackError when moto is not the version that `dataops.local.patches` mends.
+    """
+    _check_version()
+    os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "false"
+    from moto.core.config import default_user_config
+    from moto.server import ThreadedMotoServer
+
+    default_user_config["stepfunctions"] = {"execute_state_machine": True}
+    sys.setrecursionlimit(20_000)  # a Map worker recurses once for each item
+    server: Any = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    os.environ["MOTO_PORT"] = str(port)  # where its own calls of functions go
+    return server.stop, f"http://{host}:{port}"
+
+
+def _check_version() -> None:
+    try:
+        found = version("moto")
+    except PackageNotFoundError:
+        found = "is missing"
+    if found != MOTO:
+        raise StackError(f"moto {found}: the embedded stack needs exactly {MOTO}; install dataops[local] again")
+
+
+def _answers(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+    try:
+        connection.request("GET", "/")
+        connection.getresponse().read()
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+    return True
