@@ -1,0 +1,278 @@
+"""Row -> item -> row: nothing is bent; what cannot be exact is rejected by name."""
+
+import struct
+from collections import Counter
+from datetime import datetime
+from decimal import Decimal
+
+import pytest
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dataops.core.normalize import Codec, Rejection
+from dataops.errors import SchemaMismatch
+from tests.samples import batch_of, column, table_of
+
+
+def codec_of(mysql_type, nullable=True, transform=None, target=None, **changes):
+    source = table_of(column("v", mysql_type, nullable))
+    return Codec(batch_of(**changes), source, target, transform)
+
+
+def stored(mysql_type, raw, nullable=True, **changes):
+    """The attribute that a raw value of a column `v` becomes, or the rejection."""
+    item = codec_of(mysql_type, nullable, **changes).encode(("1", raw))
+    return item if isinstance(item, Rejection) else item.get("v")
+
+
+def returned(mysql_type, raw, nullable=True, **changes):
+    """The raw value after the round trip through what boto3 itself makes of the item."""
+    codec = codec_of(mysql_type, nullable, **changes)
+    item = codec.encode(("1", raw))
+    serialize, deserialize = TypeSerializer().serialize, TypeDeserializer().deserialize
+    through_boto3 = {name: serialize(deserialize(attribute)) for name, attribute in item.items()}
+    return codec.decode(through_boto3)[1]
+
+
+@pytest.mark.parametrize(
+    ("mysql_type", "raw", "attribute"),
+    [
+        ("int(11)", "-5", {"N": "-5"}),
+        ("int(8) unsigned zerofill", "00000042", {"N": "42"}),
+        ("bigint(20) unsigned", "18446744073709551615", {"N": "18446744073709551615"}),
+        ("tinyint(1)", "7", {"N": "7"}),
+        ("year(4)", "2026", {"N": "2026"}),
+        ("bit(12)", b"\x0a\xbc", {"N": "2748"}),
+        ("decimal(12,2)", "1280.50", {"N": "1280.5"}),
+        ("decimal(38,0)", "9" * 38, {"N": "9" * 38}),
+        ("decimal(65,30)", "1.000000000000000000000000000000", {"S": "1.000000000000000000000000000000"}),
+        ("double", "0.1", {"N": "0.1"}),
+        ("double", "1e308", {"S": "1e+308"}),
+        ("double", "5e-324", {"S": "5e-324"}),
+        ("double", "-0", {"S": "-0.0"}),
+        ("varchar(20)", "日本🎁 ", {"S": "日本🎁 "}),
+        ("varchar(20)", "", {"NULL": True}),
+        ("varchar(20)", None, {"NULL": True}),
+        ("enum('a','b')", "b", {"S": "b"}),
+        ("json", '{"a": 1.0}', {"S": '{"a": 1.0}'}),
+        ("date", "2024-02-29", {"S": "2024-02-29"}),
+        ("date", "0000-00-00", {"S": "0000-00-00"}),
+        ("datetime(6)", "2024-02-29 23:59:59.000001", {"S": "2024-02-29T23:59:59.000001"}),
+        ("datetime", "2023-02-31 00:00:00", {"S": "2023-02-31 00:00:00"}),
+        ("datetime", "2023-00-00 00:00:00", {"S": "2023-00-00 00:00:00"}),
+        ("timestamp(3)", "2024-02-29 23:59:59.125", {"S": "2024-02-29T23:59:59.125Z"}),
+        ("time(6)", "-838:59:59.000001", {"S": "-838:59:59.000001"}),
+        ("varbinary(9)", b"\0\xff", {"B": b"\0\xff"}),
+        ("varbinary(9)", b"", {"B": b""}),
+    ],
+)
+def test_each_type_is_stored_by_its_rule(mysql_type, raw, attribute):
+    assert stored(mysql_type, raw) == attribute
+
+
+@given(st.datetimes(min_value=datetime(1, 1, 1)))
+def test_real_datetimes_are_what_isoformat_gives(moment):
+    raw = moment.strftime("%H:%M:%S.%f")
+    attribute = stored("datetime(6)", f"{moment.year:04d}-{moment.month:02d}-{moment.day:02d} {raw}")
+    assert attribute == {"S": moment.isoformat(timespec="microseconds")}
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_every_double_returns_bit_for_bit(number):
+    back = returned("double", repr(number))
+    assert struct.pack(">d", float(back)) == struct.pack(">d", number)
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**18), max_value=10**18, places=10))
+def test_every_decimal_returns(number):
+    assert Decimal(returned("decimal(30,10)", format(number, "f"))) == number
+
+
+@given(st.integers(-(2**63), 2**64 - 1))
+def test_every_integer_returns(number):
+    assert returned("bigint(20)", str(number)) == str(number)
+
+
+@given(st.text(min_size=1), st.sampled_from(["to_null", "keep", "omit"]))
+def test_every_text_returns(text, policy):
+    assert returned("longtext", text, normalize={"empty_string": policy}) == text
+
+
+@given(st.binary())
+def test_all_bytes_return(content):
+    assert returned("blob", content) == content
+
+
+@given(st.integers(1, 64).flatmap(lambda width: st.tuples(st.just(width), st.integers(0, 2**width - 1))))
+def test_every_bit_returns(case):
+    width, number = case
+    raw = number.to_bytes((width + 7) // 8, "big")
+    assert returned(f"bit({width})", raw) == raw
+
+
+@pytest.mark.parametrize("raw", ["0000-00-00 00:00:00", "2023-02-31 12:00:00", "2024-02-29 23:59:59.125000"])
+def test_dates_real_or_not_return_as_they_were(raw):
+    assert returned("datetime(6)", raw) == raw
+    assert returned("timestamp(6)", raw) == raw
+
+
+@pytest.mark.parametrize(
+    ("nullable", "policy", "attribute", "back", "emptied"),
+    [
+        (True, "to_null", {"NULL": True}, None, {"v": 1}),
+        (True, "omit", None, None, {"v": 1}),
+        (True, "keep", {"S": ""}, "", {}),
+        (False, "to_null", {"NULL": True}, "", {}),
+        (False, "omit", None, "", {}),
+        (False, "keep", {"S": ""}, "", {}),
+    ],
+)
+def test_an_empty_string_by_policy(nullable, policy, attribute, back, emptied):
+    codec, count = codec_of("varchar(9)", nullable, normalize={"empty_string": policy}), Counter()
+    item = codec.encode(("1", ""), count)
+    assert item.get("v") == attribute
+    assert codec.decode(item)[1] == back
+    assert count == emptied
+
+
+def test_a_rule_of_one_column_wins_over_the_batch():
+    rule = {"columns": {"v": {"empty_string": "keep"}}}
+    assert stored("varchar(9)", "", normalize=rule) == {"S": ""}
+
+
+@pytest.mark.parametrize(
+    ("mysql_type", "as_", "raw", "attribute"),
+    [
+        ("int(11)", "S", "5", {"S": "5"}),
+        ("varchar(9)", "N", "5.5", {"N": "5.5"}),
+        ("varchar(9)", "B", "é", {"B": "é".encode()}),
+        ("set('a','b')", "set", "a,b", {"SS": ["a", "b"]}),
+        ("tinyint(1)", "bool", "1", {"BOOL": True}),
+        ("json", "document", '{"a": [1, "x", null]}', {"M": {"a": {"L": [{"N": "1"}, {"S": "x"}, {"NULL": True}]}}}),
+    ],
+)
+def test_as_chooses_another_form_and_returns_the_same(mysql_type, as_, raw, attribute):
+    rule = {"columns": {"v": {"as": as_}}}
+    assert stored(mysql_type, raw, normalize=rule) == attribute
+    codec = codec_of(mysql_type, normalize=rule)
+    assert codec.decode({"id": {"N": "1"}, "v": attribute})[1] == raw
+
+
+@pytest.mark.parametrize(
+    ("mysql_type", "as_", "raw", "reason"),
+    [
+        ("tinyint(1)", "bool", "2", "is neither 0 nor 1"),
+        ("varchar(9)", "N", "1.50", "a number would not keep this text exactly"),
+        ("varchar(9)", "N", "x", "is not a number"),
+        ("set('a')", "set", "", "DynamoDB has no empty set"),
+        ("json", "document", '{"a": 123456789012345678901234567890123456789}', "holds a number of more than 38 digits"),
+        ("json", "document", "[" * 33 + "]" * 33, "is nested deeper than 32 levels"),
+        ("json", "document", "null", "is JSON null, which as a document could not be told from NULL"),
+        ("text", "document", "{", "is not JSON"),
+    ],
+)
+def test_a_value_that_a_rule_cannot_keep_is_rejected(mysql_type, as_, raw, reason):
+    rule = {"empty_string": "keep", "columns": {"v": {"as": as_}}}
+    assert stored(mysql_type, raw, normalize=rule) == Rejection({"id": "1"}, "v", reason)
+
+
+def test_a_rule_that_does_not_fit_the_type_is_refused():
+    with pytest.raises(SchemaMismatch, match=r"column v: varchar\(9\) cannot be stored as bool"):
+        codec_of("varchar(9)", normalize={"columns": {"v": {"as": "bool"}}})
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        (None, "is NULL or empty, and keys the item"),
+        ("", "is NULL or empty, and keys the item"),
+        ("x" * 2049, "the key is 2,049 bytes, DynamoDB takes 2,048"),
+    ],
+)
+def test_a_row_without_a_sound_key_is_rejected_with_its_column(raw, reason):
+    codec = codec_of("text", dynamodb__partition_key="v")
+    assert codec.encode(("1", raw)) == Rejection({"id": "1"}, "v", reason)
+
+
+def test_an_item_over_400_kilobytes_is_rejected():
+    assert stored("longtext", "x" * 409_600).reason == "the item is larger than 409,600 bytes"
+    assert stored("longtext", "x" * 409_000) == {"S": "x" * 409_000}
+
+
+@pytest.mark.parametrize("raw", [None, ""])
+def test_null_in_an_index_key_is_left_out_and_comes_back_as_null(raw):
+    codec = codec_of("varchar(9)", dynamodb__indexes=[{"name": "by", "partition_key": "v"}])
+    item = codec.encode(("1", raw))
+    assert "v" not in item
+    assert codec.decode(item)[1] is None
+
+
+def test_an_empty_string_that_must_be_kept_cannot_key_an_index():
+    changes = {"dynamodb__indexes": [{"name": "by", "partition_key": "v"}], "normalize": {"empty_string": "keep"}}
+    reason = "is empty, and an attribute that keys index by cannot be"
+    assert stored("varchar(9)", "", **changes) == Rejection({"id": "1"}, "v", reason)
+
+
+def test_a_template_key_is_an_attribute_of_its_own():
+    key = {"name": "pk", "template": "ORDER#{id}#{v}"}
+    item = codec_of("varchar(9)", dynamodb__partition_key=key).encode(("1", "a#b"))
+    assert item == {"id": {"N": "1"}, "v": {"S": "a#b"}, "pk": {"S": "ORDER#1#a%23b"}}
+
+
+def test_null_bound_for_a_target_column_that_forbids_it_is_rejected():
+    target = table_of(column("v", "varchar(9)", nullable=False))
+    expected = Rejection({"id": "1"}, "v", "is NULL, but the target column is NOT NULL")
+    assert codec_of("varchar(9)", target=target).encode(("1", None)) == expected
+    assert codec_of("varchar(9)", target=target).encode(("1", "")) == expected
+
+
+def test_an_item_that_lacks_an_attribute_is_not_read_as_null():
+    with pytest.raises(SchemaMismatch, match="an item lacks attribute v"):
+        codec_of("varchar(9)").decode({"id": {"N": "1"}})
+
+
+def transformed(function, **changes):
+    return codec_of("decimal(9,2)", nullable=False, transform=function, **changes).encode(("1", "2.50"))
+
+
+def test_a_transform_sees_python_values_and_its_row_is_stored():
+    seen = {}
+    item = transformed(lambda row: seen.update(row) or {**row, "v": row["v"] * 2})
+    assert seen == {"id": 1, "v": Decimal("2.50")}
+    assert item == {"id": {"N": "1"}, "v": {"N": "5"}}
+
+
+def test_a_transform_drops_a_row_by_none():
+    assert transformed(lambda row: None) is None
+
+
+def test_a_declared_column_is_added():
+    declared = {"function": "m:f", "adds": {"tax": "decimal(9,2)"}}
+    item = transformed(lambda row: {**row, "tax": Decimal("0.25")}, transform=declared)
+    assert item["tax"] == {"N": "0.25"}
+
+
+@pytest.mark.parametrize(
+    ("function", "column_", "reason"),
+    [
+        (lambda row: {**row, "id": 2}, "id", "the transform changed a key column"),
+        (lambda row: {**row, "v": None}, "v", "the transform gave NULL for a column that is NOT NULL"),
+        (lambda row: {**row, "v": "2.50"}, "v", "the transform gave str, expected Decimal"),
+        (lambda row: 1 / 0, "", "the transform raised ZeroDivisionError"),
+    ],
+)
+def test_a_row_that_a_transform_spoils_is_rejected(function, column_, reason):
+    assert transformed(function) == Rejection({"id": "1"}, column_, reason)
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda row: {**row, "w": 1}, "returned undeclared column w"),
+        (lambda row: {"id": 1}, "left out column v"),
+    ],
+)
+def test_a_transform_with_other_columns_breaks_the_run(function, message):
+    with pytest.raises(SchemaMismatch, match=message):
+        transformed(function)
