@@ -76,7 +76,7 @@ def test_a_file_that_is_no_batch_says_where(tmp_path, text, message):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(BatchFileError, match="gone.yml: cannot be read: No such file"):
+    with pytest.raises(BatchFileError, match=r"gone\.yml: cannot be read: No such file"):
         read_batch(tmp_path / "gone.yml")
 
 

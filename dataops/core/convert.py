@@ -215,9 +215,10 @@ def _load_bool(column: Column) -> Callable[[Attribute], Any]:
 
 def _store_document(raw: str) -> Attribute:
     try:
-        attribute = _document_attribute(json.loads(raw, parse_float=Decimal))
+        value = json.loads(raw, parse_float=Decimal)
     except ValueError:
         raise Unstorable("is not JSON") from None
+    attribute = _document_attribute(value)
     if "NULL" in attribute:
         raise Unstorable("is JSON null, which as a document could not be told from NULL")
     if depth(attribute) > MAX_DEPTH:

@@ -248,8 +248,9 @@ def test_a_transform_drops_a_row_by_none():
 
 
 def test_a_declared_column_is_added():
-    declared = {"function": "m:f", "adds": {"tax": "decimal(9,2)"}}
-    item = transformed(lambda row: {**row, "tax": Decimal("0.25")}, transform=declared)
+    batch = batch_of(transform={"function": "m:f", "adds": {"tax": "decimal(9,2)"}})
+    source = table_of(column("v", "decimal(9,2)"))
+    item = Codec(batch, source, None, lambda row: {**row, "tax": Decimal("0.25")}).encode(("1", "2.50"))
     assert item["tax"] == {"N": "0.25"}
 
 

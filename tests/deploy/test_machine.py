@@ -55,7 +55,7 @@ def test_every_state_says_what_it_is_for():
     assert [n for scope in scopes() for n, state in scope["States"].items() if not state.get("Comment")] == []
 
 
-@pytest.mark.parametrize("scope", scopes(), ids=lambda scope: scope["StartAt"])
+@pytest.mark.parametrize("scope", list(scopes()), ids=lambda scope: scope["StartAt"])
 def test_every_state_is_reached_and_every_transition_leads_somewhere(scope):
     reached = {scope["StartAt"], *(name for state in scope["States"].values() for name in targets(state))}
     assert reached == set(scope["States"])

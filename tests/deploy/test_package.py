@@ -83,7 +83,8 @@ def test_every_handler_imports_from_the_zip_alone(content, tmp_path, python):
     modules = sorted(path.rpartition(".")[0] for path in handlers().values())
     check = f"import {', '.join(modules)}; import dataops, msgspec; print(dataops.__file__, msgspec.__file__)"
     environment = {"PYTHONPATH": f"{tmp_path / 'task'}:{runtime}"}
-    done = subprocess.run([python, "-S", "-c", check], env=environment, capture_output=True, text=True, check=False)
+    command = [python, "-S", "-c", check]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count(str(tmp_path / "task")) == 2
 
