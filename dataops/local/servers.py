@@ -67,7 +67,7 @@ class MySQLServer:
 
     def create(self) -> None:
         """Make the data folder, start, and create the database and the user. Raises StackError."""
-        self.folder.mkdir(parents=True, mode=0o700)
+        (self.folder / "tmp").mkdir(parents=True)
         self._initialize()
         self.start()
         with self.connect_root() as root, root.cursor() as cursor:
@@ -138,6 +138,7 @@ class MySQLServer:
 
     def _command(self) -> list[str]:
         command = [str(self.program.path), "--no-defaults", f"--datadir={self.folder / 'data'}"]
+        command.append(f"--tmpdir={self.folder / 'tmp'}")  # a start deletes the temporary tables of all who share it
         if self.program.root is not None:
             command += [f"--basedir={self.program.root / 'usr'}", f"--lc-messages-dir={self.program.share}"]
         command.append("--innodb-use-native-aio=0")  # the kernel's limit on locked memory is soon used up
