@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -99,9 +100,10 @@ def wait_until(
 
 
 def last_line(log: Path) -> str:
-    """The last line of a log file, to show in an error."""
+    """The line of a log file that tells most, to show in an error: the last error, else the last line."""
     lines = log.read_text("utf-8", "replace").strip().splitlines() if log.exists() else []
-    return lines[-1][-300:] if lines else "no output"
+    errors = [line for line in lines if re.search(r"error", line, re.IGNORECASE) and "Aborting" not in line]
+    return (errors or lines or ["no output"])[-1][-300:]
 
 
 def own_environment(**more: str) -> dict[str, str]:
