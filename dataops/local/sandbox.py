@@ -22,7 +22,7 @@ from pathlib import Path
 from sys import executable
 from typing import Any, NamedTuple
 
-from dataops.local.spawn import Spawner
+from dataops.local.spawn import Spawner, kill_process
 
 API = "/2018-06-01/runtime"
 RUNTIME_PACKAGES = (
@@ -30,6 +30,7 @@ RUNTIME_PACKAGES = (
     "boto3", "botocore", "s3transfer", "jmespath", "python-dateutil", "urllib3", "six",
 )  # fmt: skip
 START_SECONDS = 30.0
+"""Time that a process may take to import its handler; AWS gives 10, on machines less busy than a developer's."""
 
 
 class Outcome(NamedTuple):
@@ -51,26 +52,33 @@ class FunctionSpec(NamedTuple):
     arn: str
 
 
+class _Event(NamedTuple):
+    request: str
+    payload: str
+    spec: FunctionSpec
+
+
+BEGUN = Outcome("", False)
+"""Said of a request when the process has taken it."""
+
+
 class Sandbox:
     """One process of one function: it takes one invocation at a time."""
 
     def __init__(
         self, spec: FunctionSpec, task: Path, runtime: Path, log: Path, base: Mapping[str, str], spawner: Spawner
     ) -> None:
-        self.spec = spec
-        self._events: queue.Queue[dict[str, Any]] = queue.Queue()
-        self._replies: queue.Queue[tuple[str, Outcome]] = queue.Queue()
-        self._server = _RuntimeAPI(self._events, self._replies)
-        self._server.start()
-        environment = _environment(spec, task, runtime, base, self._server.address)
+        self.spec, self._ended = spec, False
+        self._api = _RuntimeAPI()
+        environment = _environment(spec, task, runtime, base, self._api.address)
         command = [executable, "-S", "-m", "awslambdaric", spec.handler]
         self._process = spawner.spawn(command, log=log, environment=environment, cwd=task)
         threading.Thread(target=self._report_exit, daemon=True).start()
 
     @property
     def alive(self) -> bool:
-        """Whether the process still runs."""
-        return self._process.poll() is None
+        """Whether the process runs and can take an event."""
+        return not self._ended and self._process.poll() is None
 
     @property
     def pid(self) -> int:
@@ -78,43 +86,63 @@ class Sandbox:
         return self._process.pid
 
     def invoke(self, payload: str) -> Outcome:
-        """Run the handler on one event; a time-out or an exit is an error as Lambda names it."""
+        """Run the handler on one event; a time-out or an exit is an error as Lambda names it.
+
+        The function's time-out runs from when the process asks for the event; getting there may take
+        `START_SECONDS` more, as in AWS.
+        """
         request = str(uuid.uuid4())
-        deadline = time.time() + self.spec.timeout
-        self._events.put({"id": request, "payload": payload, "deadline": int(deadline * 1000), "arn": self.spec.arn})
-        while True:
-            try:
-                answered, outcome = self._replies.get(timeout=max(0.0, deadline - time.time()))
-            except queue.Empty:
-                self.close()
-                seconds = f"{self.spec.timeout:.2f}"
-                return _error("Sandbox.Timedout", f"RequestId: {request} Error: Task timed out after {seconds} seconds")
-            if answered in (request, ""):
-                return outcome
+        self._api.events.put(_Event(request, payload, self.spec))
+        began = self._next_reply(request, START_SECONDS)
+        outcome = self._next_reply(request, self.spec.timeout) if began is BEGUN else began
+        if outcome is None or outcome is BEGUN:
+            self.close()
+            seconds = START_SECONDS if began is None else self.spec.timeout
+            return _error("Sandbox.Timedout", f"RequestId: {request} Error: Task timed out after {seconds:.2f} seconds")
+        return outcome
+
+    def kill(self) -> None:
+        """Kill the process and its children, as Lambda does: without a last word."""
+        kill_process(self._process)
 
     def close(self) -> None:
-        """Kill the process, as Lambda does: without a last word."""
-        if self.alive:
-            self._process.kill()
-        self._process.wait()
-        self._server.stop()
+        """Kill the process and end its Runtime API."""
+        self.kill()
+        self._api.stop()
+
+    def _next_reply(self, request: str, seconds: float) -> Outcome | None:
+        """What the process said next about this request; None when it said nothing for so long."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                answered, outcome = self._api.replies.get(timeout=max(0.0, deadline - time.monotonic()))
+            except queue.Empty:
+                return None
+            self._ended = self._ended or not answered
+            if answered in (request, ""):
+                return outcome
 
     def _report_exit(self) -> None:
         status = self._process.wait()
         how = f"exit status {status}" if status >= 0 else f"signal: {-status}"
-        self._replies.put(("", _error("Runtime.ExitError", f"Error: Runtime exited with error: {how}")))
+        self._api.replies.put(("", _error("Runtime.ExitError", f"Error: Runtime exited with error: {how}")))
 
 
 class SandboxPool:
-    """Sandboxes of all functions: reused while the code is the same, at most `concurrency` of each function."""
+    """Sandboxes of all functions: reused while the code is the same, at most `concurrency` of each function.
+
+    `base` is what every sandbox has in its environment: region, credentials, endpoints.
+    """
 
     def __init__(self, folder: Path, base: Mapping[str, str], spawner: Spawner, concurrency: int = 4) -> None:
-        self._folder, self._base, self._spawner = folder, base, spawner
+        self._folder, self._spawner = folder, spawner
         self._idle: dict[str, list[Sandbox]] = {}
         self._busy: set[Sandbox] = set()
         self._slots: dict[str, threading.Semaphore] = {}
         self._concurrency, self._lock, self._closed = concurrency, threading.Lock(), False
         self._runtime = make_runtime(folder / "runtime")
+        self._base = {**base, "HOME": str(folder / "home"), "TMPDIR": str(folder / "tmp")}
+        (folder / "tmp").mkdir()
 
     def invoke(self, spec: FunctionSpec, payload: str) -> Outcome:
         """Invoke a function, in an idle sandbox with this very code and configuration or in a new one."""
@@ -122,35 +150,39 @@ class SandboxPool:
             slot = self._slots.setdefault(spec.name, threading.Semaphore(self._concurrency))
         with slot:
             sandbox = self._take(spec)
+            if sandbox is None:
+                return _error("Lambda.ServiceException", "the embedded stack is going down")
             try:
-                outcome = sandbox.invoke(payload)
+                return sandbox.invoke(payload)
             finally:
                 self._give_back(sandbox)
-            return outcome
 
     def close(self) -> None:
-        """Kill all sandboxes and delete the unpacked zips."""
+        """Kill all sandboxes and delete the unpacked zips; from then on every invocation is an error."""
         with self._lock:
             self._closed = True
             sandboxes = [*self._busy, *(sandbox for idle in self._idle.values() for sandbox in idle)]
             self._idle.clear()
         for sandbox in sandboxes:
+            sandbox.kill()
+        for sandbox in sandboxes:
             sandbox.close()
-        shutil.rmtree(self._folder / "tasks", ignore_errors=True)
+        shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _take(self, spec: FunctionSpec) -> Sandbox:
+    def _take(self, spec: FunctionSpec) -> Sandbox | None:
         with self._lock:
             idle = self._idle.setdefault(spec.name, [])
             retired = [sandbox for sandbox in idle if sandbox.spec != spec or not sandbox.alive]
             idle[:] = [sandbox for sandbox in idle if sandbox not in retired]
             sandbox = idle.pop() if idle else None
+            if sandbox is None and not self._closed:
+                log = self._folder / f"{spec.name}.log"
+                task = self._unpack(spec.zip_bytes)
+                sandbox = Sandbox(spec, task, self._runtime, log, self._base, self._spawner)
+            if sandbox is not None:
+                self._busy.add(sandbox)
         for old in retired:
             old.close()
-        if sandbox is None:
-            log = self._folder / f"{spec.name}.log"
-            sandbox = Sandbox(spec, self._unpack(spec.zip_bytes), self._runtime, log, self._base, self._spawner)
-        with self._lock:
-            self._busy.add(sandbox)
         return sandbox
 
     def _give_back(self, sandbox: Sandbox) -> None:
@@ -163,60 +195,64 @@ class SandboxPool:
 
     def _unpack(self, content: bytes) -> Path:
         task = self._folder / "tasks" / sha256(content).hexdigest()[:16]
-        with self._lock:
-            if not task.exists():
-                work = task.with_suffix(".new")
-                with zipfile.ZipFile(io.BytesIO(content)) as archive:
-                    archive.extractall(work)
-                work.rename(task)
+        if not task.exists():
+            work = task.with_suffix(".new")
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                archive.extractall(work)
+            work.rename(task)
         return task
 
 
-class _RuntimeAPI:
-    """The HTTP side of one sandbox."""
+class _RuntimeAPI(ThreadingHTTPServer):
+    """The HTTP side of one sandbox: events go out, and what the process says about them comes in."""
 
-    def __init__(self, events: queue.Queue[dict[str, Any]], replies: queue.Queue[tuple[str, Outcome]]) -> None:
-        class Handler(_RuntimeHandler):
-            pass
+    daemon_threads = True
 
-        Handler.events, Handler.replies = events, replies
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.address = f"127.0.0.1:{self._server.server_address[1]}"
-
-    def start(self) -> None:
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _RuntimeHandler)
+        self.events: queue.Queue[_Event | None] = queue.Queue()
+        self.replies: queue.Queue[tuple[str, Outcome]] = queue.Queue()
+        self.address = f"127.0.0.1:{self.server_address[1]}"
+        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
     def stop(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        """End all its threads."""
+        self.events.put(None)
+        self.shutdown()
+        self.server_close()
+
+    def handle_error(self, *_: Any) -> None:
+        """A process that was killed while it spoke is told by its exit."""
 
 
 class _RuntimeHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = -1  # one packet a reply: without it a warm invocation waits for a delayed acknowledgement
-    events: queue.Queue[dict[str, Any]]
-    replies: queue.Queue[tuple[str, Outcome]]
+    server: _RuntimeAPI
 
     def do_GET(self) -> None:
-        event = self.events.get()
+        event = self.server.events.get()
+        if event is None:
+            self.close_connection = True
+            return
+        self.server.replies.put((event.request, BEGUN))
         headers = {
-            "Lambda-Runtime-Aws-Request-Id": event["id"],
-            "Lambda-Runtime-Deadline-Ms": str(event["deadline"]),
-            "Lambda-Runtime-Invoked-Function-Arn": event["arn"],
+            "Lambda-Runtime-Aws-Request-Id": event.request,
+            "Lambda-Runtime-Deadline-Ms": str(int((time.time() + event.spec.timeout) * 1000)),
+            "Lambda-Runtime-Invoked-Function-Arn": event.spec.arn,
         }
-        self._answer(200, event["payload"].encode(), headers)
+        self._answer(200, event.payload.encode(), headers)
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode("utf-8", "replace")
         parts = self.path.removeprefix(API).strip("/").split("/")
         if parts[-1] == "response":
-            self.replies.put((parts[1], Outcome(body, False)))
+            self.server.replies.put((parts[1], Outcome(body, False)))
         elif parts[0] == "init":
-            self.replies.put(("", Outcome(body, True)))
+            self.server.replies.put(("", Outcome(body, True)))
         else:
-            self.replies.put((parts[1], Outcome(body, True)))
+            self.server.replies.put((parts[1], Outcome(body, True)))
         self._answer(202, b"{}", {})
 
     def log_message(self, *_: Any) -> None:
