@@ -7,13 +7,15 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from dataops.errors import StackError
-from dataops.local.registry import ACCOUNT, REGION
+from dataops.local.registry import ACCOUNT
 from dataops.local.spawn import STARTS, Spawner, end_process, free_port, own_environment, wait_until
+from dataops.local.stack import REGION
 
 MOTO = "5.2.5"
 
@@ -32,7 +34,7 @@ def start_aws(folder: Path, spawner: Spawner) -> tuple[subprocess.Popen[bytes], 
         )  # fmt: skip
         process = spawner.spawn([sys.executable, "-P", "-m", "ministack"], log=log, environment=environment)
         try:
-            wait_until(lambda at=port: _answers(at), process, "AWS emulator", log, 60)  # type: ignore[misc]
+            wait_until(partial(_answers, port), process, "AWS emulator", log, 60)
         except StackError:
             end_process(process)
             if attempt == STARTS - 1 or "in use" not in log.read_text("utf-8", "replace"):
@@ -48,7 +50,6 @@ def serve_interpreter() -> tuple[Callable[[], None], str]:
     Raises StackError when moto is not the version that `dataops.local.patches` mends.
     """
     _check_version()
-    os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "false"
     from moto.core.config import default_user_config
     from moto.server import ThreadedMotoServer
 

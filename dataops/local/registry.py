@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-import os
+import sys
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 MACHINE = "dataops-batch"
 ACCOUNT = "123456789012"
+RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/dataops"
 
 
@@ -28,7 +29,7 @@ def register(
 ) -> None:
     """Create or update the functions (name -> handler) from the zip, and the state machine, where they changed.
 
-    `timeout` is in seconds, `memory` in MB.
+    `timeout` is in seconds, `memory` in MB. A running invocation ends in the code that it began in.
     """
     variables = info.variables
     environment = {name: variables[name] for name in ("DATAOPS_CONTROL_TABLE", "DATAOPS_TOPIC_ARN")}
@@ -36,22 +37,24 @@ def register(
     _ensure_role(variables)
     client = _client("lambda", variables)
     there = {function["FunctionName"]: function for page in _pages(client) for function in page}
-    digest = base64.b64encode(sha256(zip_bytes).digest()).decode()
     for name, handler in functions.items():
-        found = there.get(name)
-        if found is None:
-            client.create_function(
-                FunctionName=name, Runtime="python3.11", Role=ROLE, Handler=handler, Code={"ZipFile": zip_bytes},
-                Timeout=timeout, MemorySize=memory, Environment={"Variables": environment},
-            )  # fmt: skip
-            continue
-        if found["CodeSha256"] != digest:
-            client.update_function_code(FunctionName=name, ZipFile=zip_bytes)
-        if found["Timeout"] != timeout or found["Handler"] != handler:
-            client.update_function_configuration(
-                FunctionName=name, Handler=handler, Timeout=timeout, Environment={"Variables": environment}
-            )
+        wanted: dict[str, Any] = {
+            "Handler": handler, "Timeout": timeout, "MemorySize": memory, "Environment": {"Variables": environment},
+        }  # fmt: skip
+        _put_function(client, name, zip_bytes, wanted, there.get(name))
     _put_machine(_client("stepfunctions", variables), variables["DATAOPS_STATE_MACHINE_ARN"], definition)
+
+
+def _put_function(client: Any, name: str, zip_bytes: bytes, wanted: dict[str, Any], found: Any) -> None:
+    if found is None:
+        client.create_function(
+            FunctionName=name, Runtime=RUNTIME, Role=ROLE, Code={"ZipFile": zip_bytes}, **wanted
+        )  # fmt: skip
+        return
+    if found["CodeSha256"] != base64.b64encode(sha256(zip_bytes).digest()).decode():
+        client.update_function_code(FunctionName=name, ZipFile=zip_bytes)
+    if any(found.get(key) != value for key, value in wanted.items()):
+        client.update_function_configuration(FunctionName=name, **wanted)
 
 
 def _ensure_role(variables: Mapping[str, str]) -> None:
@@ -83,16 +86,11 @@ def _pages(client: Any) -> list[Any]:
 
 def _client(service: str, variables: Mapping[str, str]) -> Any:
     import boto3
+    from botocore.config import Config
 
     make: Any = boto3.client
     return make(
         service, endpoint_url=variables["AWS_ENDPOINT_URL_SFN"], region_name=variables["AWS_REGION"],
-        aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
+        config=Config(proxies={}), aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
     )  # fmt: skip
-
-
-def forget_proxies() -> None:
-    """Loopback calls never go through a proxy that the developer's shell has set."""
-    for name in ("NO_PROXY", "no_proxy"):
-        os.environ[name] = ",".join(filter(None, [os.environ.get(name), "127.0.0.1,localhost"]))

@@ -6,17 +6,20 @@ import os
 import re
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 import msgspec
 
 from dataops.errors import StackError
 from dataops.local.servers import ServerInfo
-from dataops.local.spawn import die_with_parent, last_line
+from dataops.local.spawn import Spawner, end_process, last_line
 
 REGION = "ap-northeast-1"
 CONTROL_TABLE = "dataops-control"
@@ -44,7 +47,8 @@ class Stack:
     def stop(self) -> None:
         """Stop it: no process and no folder is left. Stopping a stopped stack does nothing."""
         if _is_host(self.info.pid, self.info.folder):
-            os.kill(self.info.pid, signal.SIGTERM)
+            with suppress(ProcessLookupError):
+                os.kill(self.info.pid, signal.SIGTERM)
         deadline = time.monotonic() + 30
         while _is_host(self.info.pid, self.info.folder) or Path(self.info.folder).exists():
             if self._process:
@@ -70,15 +74,27 @@ def start(name: str = "default", *, detach: bool, concurrency: int = 4) -> Stack
         folder.mkdir(mode=0o700)
     except FileExistsError:
         raise StackError(f"stack {name}: is being started by another process") from None
-    log = folder / "host.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "dataops.local.host", name, str(folder), str(concurrency)],
-            stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
-            preexec_fn=None if detach else die_with_parent(signal.SIGTERM),
-        )  # fmt: skip
+    process = _spawner(os.getpid()).spawn(
+        [sys.executable, "-P", "-m", "dataops.local.host", name, str(folder), str(concurrency)],
+        log=folder / "host.log", environment=_host_environment(), end_signal=None if detach else signal.SIGTERM,
+    )  # fmt: skip
     (folder / "pid").write_text(str(process.pid))
-    return Stack(_await_ready(name, folder, process), process)
+    try:
+        return Stack(_await_ready(name, folder, process), process)
+    except BaseException:
+        end_process(process, patience=30)
+        raise
+
+
+@cache
+def _spawner(_pid: int) -> Spawner:
+    """Of this very process: a child that is forked from it has none of its threads."""
+    return Spawner()
+
+
+def _host_environment() -> dict[str, str]:
+    """This process's environment without what it says about AWS: the host speaks to its own emulators only."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
 
 
 def find(name: str = "default") -> Stack | None:
@@ -86,7 +102,7 @@ def find(name: str = "default") -> Stack | None:
     file = runtime_folder() / name / STATE_FILE
     try:
         info = msgspec.json.decode(file.read_bytes(), type=StackInfo)
-    except FileNotFoundError:
+    except (FileNotFoundError, msgspec.MsgspecError):
         return None
     return Stack(info) if _is_host(info.pid, info.folder) else None
 
@@ -98,14 +114,18 @@ def list_stacks() -> list[Stack]:
 
 
 def runtime_folder() -> Path:
-    """Where stacks keep their folders: short, since a socket's path may have 107 characters only."""
-    base = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
+    """Where stacks keep their folders: short, since a socket's path may have 107 characters only.
+
+    Raises StackError when somebody else could write there.
+    """
+    base = Path(tempfile.gettempdir())
     if len(str(base)) > 40:
         base = Path("/tmp")  # noqa: S108 - private by its mode
     folder = base / f"dataops-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
-    if folder.stat().st_uid != os.getuid():
-        raise StackError(f"{folder}: belongs to another user")
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise StackError(f"{folder}: expected a folder of this user that nobody else may enter; remove it")
     return folder
 
 
@@ -133,31 +153,32 @@ def _is_host(pid: int, folder: str) -> bool:
     if pid <= 0:
         return False
     try:
-        os.kill(pid, 0)
-        command = subprocess.run(
-            ["ps", "-ww", "-o", "stat=,args=", "-p", str(pid)], capture_output=True, text=True, check=False
-        )
-    except ProcessLookupError:
-        return False
-    except FileNotFoundError:  # no ps here: ask the kernel's own files
-        try:
-            return folder.encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
-        except OSError:
+        return folder.encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        if Path("/proc/self").exists():
             return False
-    return folder in command.stdout and not command.stdout.startswith("Z")
+    shown = subprocess.run(
+        ["ps", "-ww", "-o", "stat=,args=", "-p", str(pid)], capture_output=True, text=True, check=False
+    )
+    return f" {folder} " in shown.stdout and not shown.stdout.startswith("Z")
 
 
 def _await_ready(name: str, folder: Path, process: subprocess.Popen[bytes]) -> StackInfo:
     deadline = time.monotonic() + START_SECONDS
-    failure = folder.parent / f"{folder.name}.failure"
     while not (folder / STATE_FILE).exists():
         if process.poll() is not None:
-            reason = failure.read_text().strip() if failure.exists() else last_line(folder / "host.log")
-            failure.unlink(missing_ok=True)
+            reason = _failure(folder)
             shutil.rmtree(folder, ignore_errors=True)
-            raise StackError(f"stack {name}: {reason.splitlines()[-1] if reason else 'ended at once'}")
+            raise StackError(f"stack {name}: {reason}")
         if time.monotonic() > deadline:
-            process.terminate()
             raise StackError(f"stack {name}: was not ready after {START_SECONDS} seconds")
         time.sleep(0.02)
     return msgspec.json.decode((folder / STATE_FILE).read_bytes(), type=StackInfo)
+
+
+def _failure(folder: Path) -> str:
+    """Why the host ended before its stack was up: the last line of what it has left."""
+    file = folder.with_name(f"{folder.name}.failure")
+    lines = file.read_text().strip().splitlines() if file.exists() else []
+    file.unlink(missing_ok=True)
+    return lines[-1] if lines else last_line(folder / "host.log")
