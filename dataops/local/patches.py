@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import time
 from typing import Any
 
 from dataops.local.sandbox import FunctionSpec, SandboxPool
@@ -22,6 +23,10 @@ def apply_patches(pool: SandboxPool) -> None:
     evaluate_jsonata_in_python()
     name_service_errors()
     fail_with_error_path_on_states_errors()
+    stop_at_once()
+    stay_stopped()
+    keep_reason_of_stop()
+    describe_ends()
 
 
 def invoke_in_sandbox(pool: SandboxPool) -> None:
@@ -144,3 +149,85 @@ def fail_with_error_path_on_states_errors() -> None:
 
     error_name.original = custom  # type: ignore[attr-defined]
     state_fail.CustomErrorName = error_name
+
+
+def stop_at_once() -> None:
+    """Defect: a stopped execution goes on RUNNING until the function under way ends; in its first instant it crashes.
+
+    In AWS it is ABORTED at once, and a function under way goes on by itself.
+    """
+    from moto.stepfunctions.parser.api import ExecutionStatus
+    from moto.stepfunctions.parser.asl.eval.program_state import ProgramStopped
+    from moto.stepfunctions.parser.backend import execution as module
+
+    def stop(self: Any, stop_date: Any, error: str | None, cause: str | None) -> None:
+        deadline = time.monotonic() + 5
+        while self.exec_worker.env is None or self.exec_worker.env.program_state() is None:
+            if time.monotonic() > deadline:
+                return
+            time.sleep(0.01)
+        self.exec_worker.stop(stop_date=stop_date, error=error, cause=cause)
+        if isinstance(self.exec_worker.env.program_state(), ProgramStopped):
+            self.exec_status, self.stop_date = ExecutionStatus.ABORTED, stop_date
+
+    setattr(module.Execution, "stop", stop)  # noqa: B010
+
+
+def stay_stopped() -> None:
+    """Defect: what fails while a stopped or timed-out execution winds down turns its end into FAILED."""
+    from moto.stepfunctions.parser.api import ExecutionStatus
+    from moto.stepfunctions.parser.asl.eval.environment import Environment
+    from moto.stepfunctions.parser.asl.eval.program_state import ProgramStopped, ProgramTimedOut
+    from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommunication as Told
+
+    set_error = getattr(Environment.set_error, "original", Environment.set_error)
+    reflect = getattr(Told._reflect_execution_status, "original", Told._reflect_execution_status)
+
+    def set_error_while_running(self: Any, error: Any) -> None:
+        if not isinstance(self._program_state, ProgramStopped | ProgramTimedOut):
+            set_error(self, error)
+
+    def reflect_unless_stopped(self: Any) -> None:
+        if self.execution.exec_status != ExecutionStatus.ABORTED:
+            reflect(self)
+
+    set_error_while_running.original = set_error  # type: ignore[attr-defined]
+    reflect_unless_stopped.original = reflect  # type: ignore[attr-defined]
+    setattr(Environment, "set_error", set_error_while_running)  # noqa: B010
+    setattr(Told, "_reflect_execution_status", reflect_unless_stopped)  # noqa: B010
+
+
+def describe_ends() -> None:
+    """Defect: DescribeExecution tells no stop date of a timed-out execution, and a text output is not JSON."""
+    from moto.stepfunctions.responses import StepFunctionResponse
+
+    original = getattr(StepFunctionResponse.describe_execution, "original", StepFunctionResponse.describe_execution)
+
+    def describe_execution(self: Any) -> Any:
+        reply: Any = original(self)
+        execution = self.stepfunction_backend.describe_execution(self._get_param("executionArn"))
+        if execution.stop_date is not None:
+            reply.result["stopDate"] = execution.stop_date
+        if execution.status == "SUCCEEDED":
+            reply.result["output"] = json.dumps(execution.output)
+        return reply
+
+    describe_execution.original = original  # type: ignore[attr-defined]
+    setattr(StepFunctionResponse, "describe_execution", describe_execution)  # noqa: B010
+
+
+def keep_reason_of_stop() -> None:
+    """Defect: the error and the cause that StopExecution is given are forgotten."""
+    from moto.stepfunctions.responses import StepFunctionResponse
+
+    original = getattr(StepFunctionResponse.stop_execution, "original", StepFunctionResponse.stop_execution)
+
+    def stop_execution(self: Any) -> Any:
+        reply = original(self)
+        execution = self.stepfunction_backend.describe_execution(self._get_param("executionArn"))
+        if execution.status == "ABORTED":
+            execution.error, execution.cause = self._get_param("error"), self._get_param("cause")
+        return reply
+
+    stop_execution.original = original  # type: ignore[attr-defined]
+    setattr(StepFunctionResponse, "stop_execution", stop_execution)  # noqa: B010
