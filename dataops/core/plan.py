@@ -171,7 +171,10 @@ def _find_target(
     left_out = None
     if request.create_target and not exists(connection, database, batch.target.table):
         left_out = create_target(batch, source, source_connection, connection, database)
-    target = _located(batch, "target.table", connection, batch.target.table, database)
+    try:
+        target = _located(batch, "target.table", connection, batch.target.table, database)
+    except SchemaMismatch as error:
+        raise SchemaMismatch(f"{error}; create it, or run with --create-target") from error
     require_fit(batch, source, target)
     return target, left_out
 

@@ -1,0 +1,208 @@
+"""Single states, called as Lambda calls them, killed between writing and recording, and called again."""
+
+import msgspec
+import pytest
+
+from dataops.core.control import Control
+from dataops.core.copy import account_rows, copy_chunk
+from dataops.core.load import load_segment, prepare_staging
+from dataops.core.plan import PlanRequest, plan_run
+from dataops.core.publish import publish
+from dataops.core.reconcile import verify_source, verify_staging
+from dataops.core.staging import staging_name
+from dataops.core.sweep import sweep_stale
+from dataops.core.task import Task
+from dataops.errors import LeaseHeld, Permanent, Unaccounted
+from dataops.workbook.stack import deploy_to_stack
+
+ROWS = 2500
+
+
+def at_once():
+    return True
+
+
+def never():
+    return False
+
+
+@pytest.fixture
+def task(case):
+    """A planned run over three pages of rows."""
+    case.source("CREATE TABLE {t} (id INT PRIMARY KEY, v VARCHAR(20))")
+    case.source("INSERT INTO {t} VALUES (%s, %s)", *((number, f"row {number}") for number in range(1, ROWS + 1)))
+    task = planned(case, "run-1")
+    yield task
+    task.__exit__(None, None, None)
+
+
+def planned(case, run):
+    run = f"{case.name}-{run}"
+    deploy_to_stack(case.batch())
+    batch = msgspec.to_builtins(case.batch())
+    plan_run(PlanRequest(run, f"arn:{run}", "2026-11-23T00:00:00Z", batch, workers=1, create_target=True))
+    return Task.open(run)
+
+
+def copy_all(task):
+    for chunk in task.control.chunks():
+        while not copy_chunk(task, chunk.id, never):
+            pass
+
+
+def load_all(task):
+    sweep_stale(task, never)
+    for segment in prepare_staging(task):
+        while not load_segment(task, segment, never):
+            pass
+
+
+def test_plan_may_be_repeated_and_gives_the_same(task, case):
+    again = planned(case, "run-1")
+    assert again.plan == task.plan
+    assert [chunk.lower for chunk in again.control.chunks()] == [chunk.lower for chunk in task.control.chunks()]
+
+
+def test_chunks_hold_every_key_once(task, case):
+    chunks = task.control.chunks()
+    assert (chunks[0].lower, chunks[-1].upper) == (None, None)
+    assert [chunk.upper for chunk in chunks[:-1]] == [chunk.lower for chunk in chunks[1:]]
+    copy_all(task)
+    assert sum(chunk.rows for chunk in task.control.chunks()) == ROWS
+
+
+def test_a_copy_stops_in_time_and_goes_on_from_its_cursor(task, case):
+    done = [copy_chunk(task, 0, at_once)]
+    assert task.control.chunk(0).rows == 1000
+    while not done[-1]:
+        done.append(copy_chunk(task, 0, at_once))
+    assert len(done) > 1
+    assert copy_chunk(task, 0, at_once)
+    copy_all(task)
+    account_rows(task)
+    assert len(case.items()) == ROWS
+
+
+def test_a_copy_killed_before_it_recorded_its_page_counts_it_once(task, case, monkeypatch):
+    monkeypatch.setattr(Control, "save_chunk", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        copy_chunk(task, 0, never)
+    monkeypatch.undo()
+    assert len(case.items()) == 1000
+    copy_all(task)
+    assert sum(chunk.items for chunk in task.control.chunks()) == ROWS == len(case.items())
+
+
+def test_a_load_killed_before_it_recorded_its_page_changes_nothing(task, case, monkeypatch):
+    copy_all(task)
+    prepare_staging(task)
+    monkeypatch.setattr(Control, "save_segment", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        load_segment(task, 0, never)
+    monkeypatch.undo()
+    for segment in task.control.segments():
+        while not load_segment(task, segment.id, never):
+            pass
+    assert verify_staging(task, never)
+
+
+def test_publish_may_be_repeated_at_any_point(task, case, monkeypatch):
+    copy_all(task)
+    load_all(task)
+    monkeypatch.setattr(Control, "save_record", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        publish(task)
+    monkeypatch.undo()
+    publish(task)
+    publish(task)
+    assert task.control.record().target_rows == ROWS
+    assert case.checksums()[0] == case.checksums()[1]
+    assert case.leftovers() == ["lease"]
+
+
+def test_a_chunk_that_drifted_is_copied_again_and_its_vanished_rows_are_swept(task, case):
+    copy_all(task)
+    load_all(task)
+    case.source("DELETE FROM {t} WHERE id = 2400")
+    case.source("UPDATE {t} SET v = 'drifted' WHERE id = 2450")
+    drifted = verify_source(task, never)
+    last = task.control.chunks()[-1].id
+    assert drifted == [last]
+    assert copy_chunk(task, last, never)
+    load_all(task)
+    assert verify_source(task, never) == []
+    assert verify_staging(task, never)
+    publish(task)
+    assert case.checksums()[0] == case.checksums()[1]
+    assert len(case.items()) == ROWS - 1
+
+
+def test_a_source_that_never_rests_ends_the_run(task, case):
+    for attempt in range(3):
+        copy_all(task) if attempt == 0 else copy_chunk(task, task.control.chunks()[-1].id, never)
+        case.source(f"UPDATE {{t}} SET v = 'again {attempt}' WHERE id = {ROWS}")
+        if attempt < 2:
+            assert verify_source(task, never)
+    with pytest.raises(Unaccounted, match="changed each of the 3 times"):
+        verify_source(task, never)
+
+
+def test_an_item_written_by_another_is_never_loaded(task, case):
+    copy_all(task)
+    sweep_stale(task, never)
+    foreign = {"id": {"N": "999999"}, "v": {"S": "x"}, task.plan.batch.stamp: {"N": "7"}}
+    case.dynamodb.put_item(TableName=case.name, Item=foreign)
+    prepare_staging(task)
+    with pytest.raises(Unaccounted, match="found one that another wrote meanwhile"):
+        load_segment(task, 0, never)
+
+
+def test_an_item_without_the_stamp_is_none_of_our_business(task, case):
+    case.dynamodb.put_item(TableName=case.name, Item={"id": {"N": "999999"}, "v": {"S": "theirs"}})
+    copy_all(task)
+    load_all(task)
+    assert verify_staging(task, never)
+    assert {"id": {"N": "999999"}, "v": {"S": "theirs"}} in case.items()
+
+
+@pytest.mark.parametrize(
+    ("tamper", "message"),
+    [
+        ("UPDATE {staging} SET v = 'row 7 ' WHERE id = 7", "found 2,500 of other content"),
+        ("DELETE FROM {staging} WHERE id = 7", "found 2,499"),
+        ("INSERT INTO {staging} VALUES (999999, 'x')", "found 2,501"),
+        ("UPDATE {staging} SET v = NULL WHERE id = 7", "found 2,500 of other content"),
+    ],
+)
+def test_every_difference_between_items_and_staging_is_found(task, case, tamper, message):
+    copy_all(task)
+    load_all(task)
+    case.target(tamper.replace("{staging}", staging_name(task.plan)))
+    with pytest.raises(Unaccounted, match=message):
+        verify_staging(task, never)
+
+
+def test_an_item_changed_behind_our_back_is_found(task, case):
+    copy_all(task)
+    case.dynamodb.update_item(
+        TableName=case.name, Key={"id": {"N": "7"}}, UpdateExpression="SET v = :v",
+        ExpressionAttributeValues={":v": {"S": "altered"}},
+    )  # fmt: skip
+    load_all(task)
+    with pytest.raises(Unaccounted, match=r"DynamoDB table .* found 2,500 items of other content"):
+        verify_staging(task, never)
+
+
+def test_the_lease_is_held_by_one_execution_only(task, case):
+    with pytest.raises(LeaseHeld):
+        Control("other").take_over(case.name, "arn:other", "arn:somebody-else")
+    assert Control("other").take_lease(case.name, "arn:other") == f"arn:{task.plan.run}"
+    Control("other").release_lease(case.name, "arn:other")
+    assert Control("other").take_lease(case.name, "arn:other") == f"arn:{task.plan.run}"
+
+
+def test_a_run_that_is_not_wanted_any_more_stops_at_the_next_page(task):
+    task.control.ask_to_stop()
+    with pytest.raises(Permanent, match="was asked to stop"):
+        copy_chunk(task, 0, never)
+    assert task.control.chunk(0).rows == 0
