@@ -7,14 +7,18 @@ from functools import cache
 
 import pytest
 
+from dataops.local.sample import write_sample
 from dataops.local.stack import Stack, start
+from dataops.workbook.demo import open_server
 
 
 @cache
 def session_stack() -> Stack:
-    """The session's stack, its variables exported: notebooks' kernels and subprocesses inherit them."""
+    """The session's stack with the sample shop in its source, its variables exported: notebooks' kernels and subprocesses inherit them."""
     stack = start(f"tests-{os.getpid()}", detach=False)
     os.environ.update(stack.info.variables)
+    with open_server(stack.info.source) as connection:
+        write_sample(connection)
     return stack
 
 

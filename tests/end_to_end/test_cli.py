@@ -1,0 +1,171 @@
+"""The commands as a user types them."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from dataops.workbook.demo import open_server
+from tests.samples import declared
+
+HERE = Path(__file__).parent
+
+
+def dataops(*arguments, cwd=None, input=None):
+    """Run a command; gives what it did."""
+    command = [sys.executable, "-m", "dataops.cli", *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, input=input, capture_output=True, text=True, check=False)
+
+
+def last_json(done):
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def library(stack, tmp_path_factory):
+    """The library's dump, loaded, and its drafted batch files."""
+    folder = tmp_path_factory.mktemp("library")
+    loaded = dataops("sql", "source", HERE / "library.sql", cwd=folder)
+    assert (loaded.returncode, loaded.stdout) == (0, ""), loaded.stderr
+    drafted = dataops("infer", "--all", "-o", "b", "--database", "library", "--empty-string", "keep", cwd=folder)
+    assert drafted.returncode == 0, drafted.stderr
+    return folder
+
+
+def test_infer_chooses_keys_by_the_primary_key(library):
+    keys = {path.stem: yaml.safe_load(path.read_text())["dynamodb"] for path in (library / "b").glob("*.yml")}
+    assert keys == {
+        "branch": {"table": "branch", "partition_key": "branch_id"},
+        "book": {"table": "book", "partition_key": "isbn"},
+        "copy": {
+            "table": "copy", "partition_key": "branch_id", "sort_key": {"name": "sk", "template": "{isbn}#{shelf}"}
+        },
+        "loan": {"table": "loan", "partition_key": "member", "sort_key": "loan_no"},
+        "card": {"table": "card", "partition_key": "number"},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("table", "rows", "left_out"),
+    [
+        ("branch", 3, []),
+        ("book", 3, []),
+        ("copy", 3, ["foreign key copy_book", "foreign key copy_branch"]),
+        ("loan", 3, ["trigger loan_seen"]),
+        ("card", 3, []),
+    ],
+)
+def test_a_dump_arrives_table_by_table_by_the_servers_own_checksums(library, stack, table, rows, left_out):
+    done = dataops("run", f"b/{table}.yml", "--create-target", "--json", cwd=library)
+    result = last_json(done)
+    assert (done.returncode, result["status"], result["target_rows"]) == (0, "succeeded", rows), done.stderr
+    assert result["left_out"] == left_out
+    sums = []
+    for server, database in ((stack.info.source, "library"), (stack.info.target, None)):
+        with open_server(server, database) as connection, connection.cursor() as cursor:
+            cursor.execute(f"CHECKSUM TABLE `{table}` EXTENDED")
+            sums.append(cursor.fetchone()[1])
+    assert sums[0] == sums[1]
+
+
+def test_infer_refuses_a_table_without_a_key(library, stack):
+    dataops("sql", "source", "-", input="CREATE TABLE IF NOT EXISTS nokey (a INT, b INT)")
+    done = dataops("infer", "nokey", cwd=library)
+    assert done.returncode == 1
+    assert done.stderr.startswith("dataops: table nokey: has no primary key and no unique key without NULLs")
+
+
+def test_infer_asks_for_upsert_where_swap_would_lose_something(library, stack):
+    text = "CREATE TABLE tied (id INT PRIMARY KEY);"
+    trigger = "CREATE TRIGGER tied_trigger BEFORE INSERT ON tied FOR EACH ROW SET NEW.id = 1;"
+    dataops("sql", "source", "-", input=text)
+    dataops("sql", "target", "-", input=text + trigger)
+    assert yaml.safe_load(dataops("infer", "tied", cwd=library).stdout)["target"]["mode"] == "upsert"
+
+
+def test_infer_suggests_a_near_table(library):
+    done = dataops("infer", "boook", "--database", "library", cwd=library)
+    assert (done.returncode, done.stderr.strip()) == (
+        1,
+        "dataops: table 'boook' is not in database library (did you mean book?)",
+    )
+
+
+def test_a_script_that_fails_says_file_line_and_no_value(library, tmp_path):
+    (tmp_path / "bad.sql").write_text("SELECT 1;\n\nINSERT INTO library.branch VALUES (1, 'secret-value', NULL);\n")
+    done = dataops("sql", "source", tmp_path / "bad.sql")
+    assert (done.returncode, done.stderr.strip()) == (1, "dataops: bad.sql:3: MySQL error 1062 (DUP_ENTRY)")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["run", "ordes"], 2, "dataops: batch 'ordes': is not in stepfunctions/batches (did you mean orders?)"),
+        (["run", "gone.yml"], 2, "dataops: gone.yml: cannot be read: No such file or directory"),
+        (["run", "bad.yml"], 2, "dataops: bad.yml: on_rejekt: unknown key (did you mean on_reject?)"),
+        (["run"], 2, "Error: Missing argument 'BATCH'."),
+        (["infer"], 2, "Error: name one TABLE, or give --all with -o FOLDER"),
+        (["sql", "source", "gone.sql"], 2, "dataops: gone.sql: cannot be read: No such file or directory"),
+        (["status", "--name", "nosuch"], 1, "dataops: stack nosuch: is not up; start it with `dataops up`"),
+        (["down", "--name", "nosuch"], 1, "dataops: stack nosuch: is not up"),
+    ],
+)
+def test_wrong_use_is_one_line_and_an_exit_status(stack, tmp_path, arguments, status, message):
+    (tmp_path / "bad.yml").write_text(yaml.safe_dump(declared(on_rejekt="fail")))
+    done = dataops(*arguments, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (status, "")
+    assert done.stderr.strip().splitlines()[-1] == message
+    assert "Traceback" not in done.stderr
+
+
+def test_run_json_ends_with_one_line_of_everything(stack, tmp_path):
+    done = dataops("run", "customers", "--create-target", "--serial", "--json", cwd=tmp_path)
+    result = last_json(done)
+    assert done.returncode == 0, done.stderr
+    assert {
+        "run", "batch", "status", "source_rows", "items", "target_rows", "rejected", "dropped", "emptied",
+        "stale_deleted", "rejections", "seconds", "states",
+    } <= result.keys()  # fmt: skip
+    assert result["source_rows"] == result["target_rows"] + result["rejected"] + result["dropped"] == 2000
+    assert (tmp_path / "runs" / result["run"] / "report.html").exists()
+    listed = json.loads(dataops("runs", "--json").stdout)
+    assert result["run"] in [run["run"] for run in listed]
+
+
+def test_status_prints_addresses_and_variables(stack):
+    shown = json.loads(dataops("status", "--name", stack.info.name, "--json").stdout)
+    assert shown["variables"] == stack.info.variables
+    for side, server in (("source", stack.info.source), ("target", stack.info.target)):
+        assert shown[side]["host"] == "127.0.0.1"
+        assert (shown[side]["port"], shown[side]["user"], shown[side]["password"]) == (
+            server.port, server.user, server.password,
+        )  # fmt: skip
+
+
+def test_package_builds_the_same_zip_twice(tmp_path):
+    first, second = (json.loads(dataops("package", "-o", tmp_path / name, "--json").stdout) for name in "ab")
+    assert first["sha256"] == second["sha256"]
+    assert Path(first["path"]).read_bytes() == Path(second["path"]).read_bytes()
+
+
+def test_every_command_has_help(stack):
+    commands = re.findall(r"^  (\w+) ", dataops("--help").stdout.partition("Commands:")[2], re.MULTILINE)
+    assert set(commands) == {"demo", "up", "down", "status", "sql", "infer", "run", "package", "runs", "lab"}
+    for command in commands:
+        assert len(dataops(command, "--help").stdout.splitlines()) > 4
+
+
+def test_the_demo_runs_everything_once_and_leaves_nothing(tmp_path):
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "DATAOPS_"))}
+    command = [sys.executable, "-m", "dataops.cli", "demo"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "All three stores agree, and the 30 orders deleted at the source are gone from the target." in done.stdout
+    assert len(list((tmp_path / "runs").glob("*/report.html"))) == 6
+    name = re.search(r"demo-\d+", str(list(Path("/tmp").glob("dataops-*/demo-*"))))
+    assert name is None
