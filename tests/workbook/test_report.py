@@ -1,0 +1,62 @@
+"""The report of a run: complete, self-contained, harmless."""
+
+from html.parser import HTMLParser
+
+import pytest
+
+from dataops.core.control import Record
+from dataops.core.normalize import Rejection
+from dataops.deploy.machine import DEFINITION
+from dataops.errors import Permanent
+from dataops.workbook.report import require_success, write_report
+from dataops.workbook.run import RunResult, StateTime
+
+HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>"
+
+
+def result_of(status="succeeded", **counts):
+    record = Record("orders-1", "orders", status, source_rows=3, items=2, target_rows=2, rejected=1, **counts)
+    states = (StateTime("Plan", "succeeded", "", 1.5, 1), StateTime("Copy Chunks", "failed", "", 0.5, 2))
+    fault = Rejection({"id": HOSTILE}, "memo", HOSTILE)
+    return RunResult(record, status, 2.0, states, (fault,), None, DEFINITION.read_text())
+
+
+class Tags(HTMLParser):
+    def __init__(self, text):
+        super().__init__()
+        self.seen, self.links = set(), []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.seen.add(tag)
+        self.links += [value for name, value in attrs if name in ("href", "src")]
+
+
+def test_values_are_text_and_nothing_is_loaded(tmp_path):
+    page = write_report(result_of("failed", cause=HOSTILE, left_out=[HOSTILE]), tmp_path).read_text()
+    tags = Tags(page)
+    assert not tags.seen & {"script", "img", "link", "iframe", "object"}
+    assert tags.links == []
+    assert page.count("&lt;script&gt;") >= 4
+
+
+def test_it_tells_the_equation_the_states_and_the_rejections(tmp_path):
+    page = write_report(result_of(), tmp_path).read_text()
+    assert "<b>3</b> source rows = <b>2</b> target + <b>1</b> rejected + <b>0</b> dropped" in page
+    assert "1.50 s" in page
+    assert "0.50 s in 2 visits" in page
+    assert "memo" in page
+
+
+def test_rows_that_do_not_add_up_are_shown_so(tmp_path):
+    assert "<b>3</b> source rows ≠" in write_report(result_of(dropped=1), tmp_path).read_text()
+
+
+def test_the_verdict_is_a_sentence_or_an_error():
+    assert require_success(result_of("succeeded with rejections")).startswith(
+        "orders: succeeded with rejections; 3 source rows = 2"
+    )
+    with pytest.raises(Permanent, match="orders: failed: because"):
+        require_success(result_of("failed", cause="because"))
+    with pytest.raises(Permanent, match="3 source rows, 4 accounted for"):
+        require_success(result_of(dropped=1))
