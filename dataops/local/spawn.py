@@ -102,8 +102,9 @@ def wait_until(
 def last_line(log: Path) -> str:
     """The line of a log file that tells most, to show in an error: the last error, else the last line."""
     lines = log.read_text("utf-8", "replace").strip().splitlines() if log.exists() else []
-    errors = [line for line in lines if re.search(r"error", line, re.IGNORECASE) and "Aborting" not in line]
-    return (errors or lines or ["no output"])[-1][-300:]
+    telling = [line for line in lines if not line.endswith("Aborting")]
+    errors = [line for line in telling if re.search(r"error", line, re.IGNORECASE)]
+    return (errors or telling or ["no output"])[-1][-300:]
 
 
 def own_environment(**more: str) -> dict[str, str]:

@@ -24,7 +24,7 @@ from dataops.local.spawn import Spawner, end_process, last_line
 REGION = "ap-northeast-1"
 CONTROL_TABLE = "dataops-control"
 STATE_FILE = "stack.json"
-START_SECONDS = 180
+START_SECONDS, STOP_SECONDS = 180, 30
 
 
 class StackInfo(msgspec.Struct, frozen=True):
@@ -46,15 +46,17 @@ class Stack:
 
     def stop(self) -> None:
         """Stop it: no process and no folder is left. Stopping a stopped stack does nothing."""
-        if _is_host(self.info.pid, self.info.folder):
-            with suppress(ProcessLookupError):
-                os.kill(self.info.pid, signal.SIGTERM)
-        deadline = time.monotonic() + 30
-        while _is_host(self.info.pid, self.info.folder) or Path(self.info.folder).exists():
+        pid, folder = self.info.pid, Path(self.info.folder)
+        if not _is_host(pid, str(folder)):
+            return
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + STOP_SECONDS
+        while _runs(pid) or folder.exists():
             if self._process:
                 self._process.poll()
             if time.monotonic() > deadline:
-                raise StackError(f"stack {self.info.name}: process {self.info.pid} does not end")
+                raise StackError(f"stack {self.info.name}: process {pid} does not end")
             time.sleep(0.02)
 
 
@@ -78,11 +80,12 @@ def start(name: str = "default", *, detach: bool, concurrency: int = 4) -> Stack
         [sys.executable, "-P", "-m", "dataops.local.host", name, str(folder), str(concurrency)],
         log=folder / "host.log", environment=_host_environment(), end_signal=None if detach else signal.SIGTERM,
     )  # fmt: skip
-    (folder / "pid").write_text(str(process.pid))
     try:
+        (folder / "pid").write_text(str(process.pid))
         return Stack(_await_ready(name, folder, process), process)
     except BaseException:
-        end_process(process, patience=30)
+        end_process(process, patience=STOP_SECONDS)
+        shutil.rmtree(folder, ignore_errors=True)
         raise
 
 
@@ -152,24 +155,33 @@ def _is_host(pid: int, folder: str) -> bool:
     """Whether that process runs and is the host of that folder, not a later one with its number."""
     if pid <= 0:
         return False
+    if Path("/proc/self").exists():
+        return _runs(pid) and folder.encode() in _proc(pid, "cmdline").split(b"\0")
+    command = ["ps", "-ww", "-o", "args=", "-p", str(pid)]
+    return _runs(pid) and f" {folder} " in subprocess.run(command, capture_output=True, text=True, check=False).stdout
+
+
+def _runs(pid: int) -> bool:
+    """Whether there is such a process, one that has ended and waits for its parent not counted."""
+    if Path("/proc/self").exists():
+        return _proc(pid, "stat").rpartition(b")")[2].split()[:1] not in ([], [b"Z"], [b"X"])
+    command = ["ps", "-o", "stat=", "-p", str(pid)]
+    return subprocess.run(command, capture_output=True, check=False).stdout.strip()[:1] not in (b"", b"Z")
+
+
+def _proc(pid: int, file: str) -> bytes:
+    """One of the kernel's files on a process; empty when it is gone."""
     try:
-        return folder.encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        return Path(f"/proc/{pid}/{file}").read_bytes()
     except OSError:
-        if Path("/proc/self").exists():
-            return False
-    shown = subprocess.run(
-        ["ps", "-ww", "-o", "stat=,args=", "-p", str(pid)], capture_output=True, text=True, check=False
-    )
-    return f" {folder} " in shown.stdout and not shown.stdout.startswith("Z")
+        return b""
 
 
 def _await_ready(name: str, folder: Path, process: subprocess.Popen[bytes]) -> StackInfo:
     deadline = time.monotonic() + START_SECONDS
     while not (folder / STATE_FILE).exists():
         if process.poll() is not None:
-            reason = _failure(folder)
-            shutil.rmtree(folder, ignore_errors=True)
-            raise StackError(f"stack {name}: {reason}")
+            raise StackError(f"stack {name}: {_failure(folder)}")
         if time.monotonic() > deadline:
             raise StackError(f"stack {name}: was not ready after {START_SECONDS} seconds")
         time.sleep(0.02)
