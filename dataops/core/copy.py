@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Callable
 
 from dataops.batch import key_name
-from dataops.core.control import Chunk, pack_key, unpack_key
 from dataops.core.digest import add_digest, canonical_item
 from dataops.core.item import Item
 from dataops.core.normalize import Rejection, Row
+from dataops.core.records import Chunk, pack_key, unpack_key
 from dataops.core.task import Task
 from dataops.errors import Permanent
 

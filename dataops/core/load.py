@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 from dataops.batch import Index, key_name
-from dataops.core.control import Segment, Verification
 from dataops.core.dynamodb import get_items, key_of, query_page, scan_page
 from dataops.core.item import Item
+from dataops.core.records import Segment, Verification
 from dataops.core.staging import create_staging, load_rows
 from dataops.core.task import Task, pack_cursor, unpack_cursor
 from dataops.errors import Retryable

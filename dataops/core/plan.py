@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from dataops.batch import Batch, parse_batch
-from dataops.core.control import Chunk, Control, Plan, Record, pack_key
+from dataops.core.control import Control
 from dataops.core.describe import describe_table
 from dataops.core.fit import require_dynamodb_table, require_fit, require_unique_key
 from dataops.core.mysql import condition, connect, errors_located, execute, key_after, quote_name, quote_table
 from dataops.core.normalize import Codec, key_of_rows
+from dataops.core.records import Chunk, Plan, Record, pack_key
 from dataops.core.schema import Table, declared_column
 from dataops.core.secrets import fetch_secret
 from dataops.core.staging import exists

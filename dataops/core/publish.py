@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections import Counter
 
-from dataops.core.control import Control, Plan, Record
+from dataops.core.control import Control
 from dataops.core.mysql import connect, execute, quote_table
+from dataops.core.records import Plan, Record
 from dataops.core.secrets import fetch_secret
 from dataops.core.staging import count_rows, drop_leftovers, drop_old, exists, merge, staging_name, swap
 from dataops.core.task import Task

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dataops.core.control import Chunk, Verification, pack_key, unpack_key
 from dataops.core.digest import add_digest, canonical_item, canonical_row, sum_digests
 from dataops.core.dynamodb import scan_page
 from dataops.core.mysql import PlainReader, quote_table
 from dataops.core.normalize import Codec, Rejection
+from dataops.core.records import Chunk, Verification, pack_key, unpack_key
 from dataops.core.staging import staging_name
 from dataops.core.task import Task, pack_cursor, unpack_cursor
 from dataops.errors import Unaccounted

@@ -7,8 +7,8 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from dataops.batch import key_columns
-from dataops.core.control import Plan
 from dataops.core.mysql import errors_located, execute, quote_name, quote_table
+from dataops.core.records import Plan
 from dataops.errors import Permanent, Unaccounted
 
 if TYPE_CHECKING:

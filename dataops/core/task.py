@@ -10,11 +10,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from dataops.batch import Batch, key_name
-from dataops.core.control import Control, Plan
+from dataops.core.control import Control
 from dataops.core.dynamodb import Limiter, PutWriter, UpdateWriter, Writer, dynamodb_client
 from dataops.core.item import Attribute, Item
 from dataops.core.mysql import PlainReader, connect, quote_table
 from dataops.core.normalize import Codec, TransformFunction, selected_columns
+from dataops.core.records import Plan
 from dataops.core.schema import Column
 from dataops.core.secrets import fetch_secret
 from dataops.errors import BatchFileError, Unaccounted

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dataops.batch import Batch
-from dataops.core.control import Record
+from dataops.core.records import Record
 from dataops.errors import Permanent
 from dataops.local.sample import change_sample, write_sample
 from dataops.local.servers import ServerInfo

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import msgspec
 
 from dataops.batch import Batch, did_you_mean, read_batch
-from dataops.core.control import Control, Record
+from dataops.core.control import Control
 from dataops.core.normalize import Rejection
+from dataops.core.records import Record
 from dataops.errors import BatchFileError, Permanent
 from dataops.workbook.stack import attach, deploy_to_stack
 

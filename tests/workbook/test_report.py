@@ -4,8 +4,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from dataops.core.control import Record
 from dataops.core.normalize import Rejection
+from dataops.core.records import Record
 from dataops.deploy.machine import DEFINITION
 from dataops.errors import Permanent
 from dataops.workbook.report import require_success, write_report
