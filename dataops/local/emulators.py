@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import logging
 import os
 import subprocess
 import sys
@@ -53,6 +54,7 @@ def serve_interpreter() -> tuple[Callable[[], None], str]:
     from moto.core.config import default_user_config
     from moto.server import ThreadedMotoServer
 
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # no line for each request
     default_user_config["stepfunctions"] = {"execute_state_machine": True}
     sys.setrecursionlimit(20_000)  # a Map worker recurses once for each item
     server: Any = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
