@@ -18,7 +18,21 @@ from dataops.local.registry import ACCOUNT
 from dataops.local.spawn import STARTS, Spawner, end_process, free_port, own_environment, wait_until
 from dataops.local.stack import REGION
 
-MOTO = "5.2.5"
+EXACTLY = {"ministack": "1.5.33", "moto": "5.2.5", "awslambdaric": "4.2.2"}
+"""The stack reaches into private code of these, so no other version will do."""
+
+
+def check_versions() -> None:
+    """Raise StackError when a part is missing, or is not the very version that this was made for."""
+    for package, wanted in EXACTLY.items():
+        try:
+            found = version(package)
+        except PackageNotFoundError:
+            found = "nothing"
+        if found != wanted:
+            raise StackError(
+                f"{package}: expected {wanted}, found {found}: install this project again with its extra `local`"
+            )
 
 
 def start_aws(folder: Path, spawner: Spawner) -> tuple[subprocess.Popen[bytes], str]:
@@ -46,11 +60,7 @@ def start_aws(folder: Path, spawner: Spawner) -> tuple[subprocess.Popen[bytes], 
 
 
 def serve_interpreter() -> tuple[Callable[[], None], str]:
-    """Serve Step Functions, and the Lambda API that it calls, from this process; gives what stops it, its endpoint.
-
-    Raises StackError when moto is not the version that `dataops.local.patches` mends.
-    """
-    _check_version()
+    """Serve Step Functions, and the Lambda API that it calls, from this process; gives what stops it, its endpoint."""
     from moto.core.config import default_user_config
     from moto.server import ThreadedMotoServer
 
@@ -62,15 +72,6 @@ def serve_interpreter() -> tuple[Callable[[], None], str]:
     host, port = server.get_host_and_port()
     os.environ["MOTO_PORT"] = str(port)  # where its own calls of functions go
     return server.stop, f"http://{host}:{port}"
-
-
-def _check_version() -> None:
-    try:
-        found = version("moto")
-    except PackageNotFoundError:
-        found = "is missing"
-    if found != MOTO:
-        raise StackError(f"moto {found}: the embedded stack needs exactly {MOTO}; install dataops[local] again")
 
 
 def _answers(port: int) -> bool:

@@ -21,7 +21,7 @@ from typing import Any
 import msgspec
 
 from dataops.errors import DataOpsError
-from dataops.local.emulators import serve_interpreter, start_aws
+from dataops.local.emulators import check_versions, serve_interpreter, start_aws
 from dataops.local.mysqld import find_program
 from dataops.local.patches import apply_patches
 from dataops.local.registry import ACCOUNT, MACHINE
@@ -44,6 +44,7 @@ class Host:
 
     def start(self) -> StackInfo:
         """Start servers, emulators and sandboxes, and put the secrets, table, topic and bucket. Raises DataOpsError."""
+        check_versions()
         program = find_program()
         use_no_proxy()
         servers = [MySQLServer(program, self.folder / name, name, self.spawner) for name in ("source", "target")]

@@ -109,5 +109,5 @@ def last_line(log: Path) -> str:
 
 def own_environment(**more: str) -> dict[str, str]:
     """What a child needs of this process's environment, and no more."""
-    kept = ("PATH", "HOME", "LANG", "TMPDIR", "SSL_CERT_FILE")
+    kept = ("PATH", "HOME", "LANG", "TMPDIR", "SSL_CERT_FILE", "PYTHONPATH")
     return {name: os.environ[name] for name in kept if name in os.environ} | more

@@ -20,7 +20,7 @@ import pytest
 
 from dataops.errors import StackError
 from dataops.local import emulators
-from dataops.local.emulators import serve_interpreter
+from dataops.local.emulators import check_versions
 from dataops.local.stack import Stack, find, list_stacks, remove_orphans, start
 from tests.local.functions import wait_for
 
@@ -196,7 +196,8 @@ def test_detached_stack_outlives_the_process_that_started_it(name: str) -> None:
     assert all_gone(processes)
 
 
-def test_other_version_of_moto_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(emulators, "version", lambda _: "5.9.9")
-    with pytest.raises(StackError, match=r"^moto 5\.9\.9: the embedded stack needs exactly 5\.2\.5"):
-        serve_interpreter()
+@pytest.mark.parametrize("package", ["ministack", "moto", "awslambdaric"])
+def test_other_version_of_a_part_is_refused(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
+    monkeypatch.setattr(emulators, "version", lambda name: "0.1" if name == package else emulators.EXACTLY[name])
+    with pytest.raises(StackError, match=rf"^{package}: expected [\d.]+, found 0\.1: install this project again"):
+        check_versions()
