@@ -1,80 +1,79 @@
-"""The picture of a machine: everything drawn, nothing overlapping, every text escaped."""
+"""The picture of a state machine: complete, coloured by an execution, safe to show, the same every time."""
 
-import itertools
+from __future__ import annotations
+
 import json
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
-from dataops.deploy.machine import DEFINITION
-from dataops.workbook.diagram import draw_machine, lay_out
+from dataops.workbook.diagram import draw_machine
 from dataops.workbook.run import StateTime
 
-TEXT = DEFINITION.read_text()
-NESTED = json.dumps({
-    "StartAt": "Each <b>",
-    "States": {
-        "Each <b>": {
-            "Type": "Map", "MaxConcurrency": 3, "Next": "End",
-            "ItemProcessor": {"StartAt": "Both", "States": {"Both": {"Type": "Parallel", "End": True, "Branches": [
-                {"StartAt": "A", "States": {"A": {"Type": "Task", "Resource": "x", "Next": "B"}, "B": {"Type": "Pass", "End": True}}},
-                {"StartAt": "C", "States": {"C": {"Type": "Wait", "Seconds": 1, "End": True}}},
-            ]}}},
-        },
-        "End": {"Type": "Succeed"},
-    },
-})  # fmt: skip
+DEFINITION = (Path(__file__).parent.parent.parent / "stepfunctions" / "batch.asl.json").read_text()
+SPACE = {"svg": "http://www.w3.org/2000/svg"}
+EVIL = "<script>alert(1)</script>&\"'"
 
 
-def all_boxes(boxes):
-    for box in boxes:
-        yield box
-        yield from all_boxes(box.inner)
+def passed(name: str, status: str, seconds: float = 1.25, visits: int = 1) -> StateTime:
+    return StateTime(name, status, "2026-11-23T00:00:00+00:00", seconds, visits)
 
 
-def overlap(one, other):
-    apart = one.x + one.width <= other.x or other.x + other.width <= one.x
-    return not (apart or one.bottom <= other.y or other.bottom <= one.y)
+def groups(text: str) -> dict[str, str]:
+    """CSS class by drawn state."""
+    root = ElementTree.fromstring(text)
+    states = [group for group in root.iter("{http://www.w3.org/2000/svg}g") if group.get("class")]
+    titles = [group.find("svg:title", SPACE).text for group in states]
+    return {title.split(": ")[0]: group.get("class") for title, group in zip(titles, states, strict=True)}
 
 
-def inside(inner, outer):
-    return outer.x < inner.x and inner.x + inner.width < outer.x + outer.width and inner.bottom < outer.bottom
+@pytest.mark.parametrize("status", ["succeeded", "failed", "aborted"])
+def test_a_state_is_coloured_by_how_it_went_and_the_others_are_grey(status):
+    drawn = groups(draw_machine(DEFINITION, [passed("Publish", status)]).text)
+    assert drawn.pop("Publish") == f"asl-{status}"
+    assert {style.removesuffix(" asl-frame") for style in drawn.values()} == {"asl-unvisited"}
 
 
-@pytest.mark.parametrize("definition", [TEXT, NESTED], ids=["batch", "nested"])
-def test_boxes_never_overlap_and_lie_inside_their_frame(definition):
-    boxes, _ = lay_out(json.loads(definition))
-    for group in [boxes, *(box.inner for box in all_boxes(boxes))]:
-        assert [pair for pair in itertools.combinations(group, 2) if overlap(*pair)] == []
-    assert all(inside(inner, box) for box in all_boxes(boxes) for inner in box.inner)
+def test_a_status_that_nobody_knows_is_grey():
+    assert groups(draw_machine(DEFINITION, [passed("Publish", '"><b>')]).text)["Publish"] == "asl-unvisited"
 
 
-@pytest.mark.parametrize("definition", [TEXT, NESTED], ids=["batch", "nested"])
-def test_every_state_is_drawn_as_sound_xml(definition):
-    drawn = "".join(ElementTree.fromstring(draw_machine(definition).text).itertext())
-    boxes, _ = lay_out(json.loads(definition))
-    assert [box.name for box in all_boxes(boxes) if box.name not in drawn] == []
+def test_without_timed_the_same_passage_gives_the_same_text():
+    one, other = (draw_machine(DEFINITION, [passed("Plan", "succeeded", seconds)]).text for seconds in (1.0, 7.5))
+    assert one == other
 
 
-def test_every_transition_is_drawn():
-    boxes, edges = lay_out(json.loads(TEXT))
-    inner = [edge for box in all_boxes(boxes) for edge in box.edges]
-    plain = [edge for edge in [*edges, *inner] if edge.kind != "catch"]
-    caught = {edge.target for edge in edges if edge.kind == "catch"}
-    picture = draw_machine(TEXT).text
-    assert picture.count('marker-end="url(#line)"') == len(plain)
-    assert picture.count('marker-end="url(#catch)"') == len(caught)
+def test_timed_shows_the_seconds_of_the_states_that_were_visited():
+    states = [passed("Plan", "succeeded", 7.46), passed("Publish", "succeeded", 0.0, visits=0)]
+    text = draw_machine(DEFINITION, states, timed=True).text
+    assert "7.5 s</tspan>" in text
+    assert "0.0 s" not in text
 
 
-def test_states_are_coloured_by_how_they_went():
-    def colours(*states):
-        return draw_machine(TEXT, [StateTime(name, status, "", 1.0, 1) for name, status in states]).text
+def test_names_comments_and_conditions_are_escaped():
+    states = {
+        EVIL: {"Type": "Choice", "Comment": EVIL, "Choices": [{"Condition": EVIL, "Next": "B"}], "Default": "B"},
+        "B": {"Type": "Fail"},
+    }
+    text = draw_machine(json.dumps({"StartAt": EVIL, "States": states})).text
+    assert "<script" not in text
+    assert EVIL in next(iter(groups(text)))
 
-    assert colours(("Plan", "succeeded")).count("#e3f4e6") == 1
-    assert colours(("Plan", "failed"), ("Roll Back", "succeeded")).count("#fde8e8") == 1
+
+def test_every_transition_can_be_read_from_the_picture():
+    text = draw_machine(DEFINITION).text
+    titles = {title.text for title in ElementTree.fromstring(text).iter("{http://www.w3.org/2000/svg}title")}
+    assert {"Plan → Roll Back (States.ALL)", "Chunk Done? → Rds To Dynamodb (otherwise)"} <= titles
+    assert "Copy Drifted Again → Copy Chunks" in titles
 
 
-def test_times_are_shown_only_when_asked_for():
-    states = [StateTime("Plan", "succeeded", "", 1.25, 1)]
-    assert "1.2 s" in draw_machine(TEXT, states, timed=True).text
-    assert draw_machine(TEXT, states).text == draw_machine(TEXT, [StateTime("Plan", "succeeded", "", 9, 3)]).text
+def test_the_picture_needs_no_network_and_no_script():
+    text = draw_machine(DEFINITION).text
+    assert text.count("http") == text.count("http://www.w3.org/2000/svg") == 1
+    assert "<script" not in text
+
+
+def test_a_transition_to_a_state_that_is_not_there_is_left_out():
+    states = {"A": {"Type": "Task", "Next": "Gone"}}
+    assert set(groups(draw_machine(json.dumps({"StartAt": "Gone", "States": states})).text)) == {"A"}
