@@ -2,28 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from decimal import Decimal
 from html import escape
 from typing import Any
+from unicodedata import east_asian_width
 
-SHOWN = 60
-"""Characters of a text that are shown; the whole text is in the cell's title."""
+SHOWN, TITLE = 60, 2000
+"""Characters of a text that are shown, and those that the cell's title holds (the whole text, unless it is huge)."""
 
 _TABLE = "border-collapse:collapse;font:13px system-ui,sans-serif;margin:4px 0"
 _HEAD = "text-align:{align};padding:4px 12px;border-bottom:2px solid #8a93a0;font-weight:600"
-_CELL = "text-align:{align};padding:3px 12px;border-bottom:1px solid rgba(138,147,160,.35);white-space:nowrap"
+_CELL = "text-align:{align};padding:3px 12px;border-bottom:1px solid rgba(138,147,160,.35);white-space:pre"
 _MARK = '<span style="color:#8a93a0;font-style:italic">{}</span>'
+_BREAKS = str.maketrans({"\n": "⏎", "\r": "␍", "\t": "⇥", "\0": "␀"})
 
 
 class Table:
-    """Rows under column names; shows itself in a notebook, and as plain text elsewhere."""
+    """Rows under column names; shows itself in a notebook, and as plain text elsewhere.
 
-    def __init__(self, columns: Sequence[str], rows: Sequence[Sequence[Any]], caption: str = "") -> None:
+    Columns of numbers stand on the right, and so do those named in `right`, whose values may be texts.
+    """
+
+    def __init__(
+        self,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[Any]],
+        caption: str = "",
+        *,
+        right: Collection[str] = (),
+    ) -> None:
         self.columns, self.rows, self.caption = tuple(columns), [tuple(row) for row in rows], caption
+        self._right = [name in right or self._is_number(place) for place, name in enumerate(self.columns)]
 
     def _repr_html_(self) -> str:
-        align = ["right" if self._is_number(place) else "left" for place in range(len(self.columns))]
+        align = ["right" if right else "left" for right in self._right]
         head = "".join(
             f'<th style="{_HEAD.format(align=of)}">{escape(name)}</th>'
             for name, of in zip(self.columns, align, strict=True)
@@ -31,17 +44,21 @@ class Table:
         body = "".join(
             f"<tr>{''.join(_cell(value, of) for value, of in zip(row, align, strict=True))}</tr>\n" for row in self.rows
         )
+        none = f'<tr><td colspan="{len(self.columns)}" style="padding:3px 12px">{_MARK.format("no rows")}</td></tr>\n'
         caption = f'<caption style="text-align:left;padding:4px 0">{escape(self.caption)}</caption>'
         return (
             f'<table style="{_TABLE}">{caption if self.caption else ""}'
-            f"<thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table>"
+            f"<thead><tr>{head}</tr></thead>\n<tbody>{body or none}</tbody></table>"
         )
 
     def __repr__(self) -> str:
-        texts = [self.columns, *(tuple(map(_plain, row)) for row in self.rows)]
-        widths = [max(len(row[place]) for row in texts) for place in range(len(self.columns))]
-        lines = ("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) for row in texts)
-        return "\n".join(line.rstrip() for line in lines)
+        texts = [self.columns, *(tuple(_cut(_plain(value)) for value in row) for row in self.rows)]
+        widths = [max(_width(row[place]) for row in texts) for place in range(len(self.columns))]
+        lines = [self.caption] if self.caption else []
+        for row in texts:
+            cells = [_pad(text, width, right) for text, width, right in zip(row, widths, self._right, strict=True)]
+            lines.append("  ".join(cells).rstrip())
+        return "\n".join(lines)
 
     def _is_number(self, place: int) -> bool:
         values = [row[place] for row in self.rows if row[place] is not None]
@@ -52,21 +69,31 @@ class Table:
 
 def _cell(value: Any, align: str) -> str:
     text = _plain(value)
-    if value is None:
-        shown = _MARK.format("NULL")
-    elif text == "":
-        shown = _MARK.format("empty")
-    else:
-        shown = escape(text if len(text) <= SHOWN else text[: SHOWN - 1] + "…")
-    title = f' title="{escape(text)}"' if len(text) > SHOWN else ""
+    shown = _MARK.format("NULL" if value is None else "empty") if value is None or value == "" else escape(_cut(text))
+    title = f' title="{escape(text[:TITLE])}{"…" if len(text) > TITLE else ""}"' if len(text) > SHOWN else ""
     return f'<td style="{_CELL.format(align=align)}"{title}>{shown}</td>'
 
 
 def _plain(value: Any) -> str:
+    """A value as text; the empty string as the two quotes that SQL writes."""
     if value is None:
         return "NULL"
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
     if isinstance(value, bytes):
         return f"0x{value.hex()}"
-    return str(value)
+    return str(value) or "''"
+
+
+def _cut(text: str) -> str:
+    """At most `SHOWN` characters on one line; a line break stays visible."""
+    return (text if len(text) <= SHOWN else text[: SHOWN - 1] + "…").translate(_BREAKS)
+
+
+def _width(text: str) -> int:
+    return sum(2 if east_asian_width(letter) in "WF" else 1 for letter in text)
+
+
+def _pad(text: str, width: int, right: bool) -> str:
+    space = " " * (width - _width(text))
+    return space + text if right else text + space
