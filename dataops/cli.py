@@ -45,6 +45,8 @@ def main() -> None:
         status = _fail(error, 1)
     except KeyboardInterrupt:
         status = _fail("stopped", 1)
+    except Exception as error:
+        status = _fail_unexpected(error)
     sys.exit(status if isinstance(status, int) else 0)
 
 
@@ -53,6 +55,26 @@ def _fail(error: object, status: int) -> int:
         raise error
     click.echo(f"dataops: {error}", err=True)
     return status
+
+
+def _fail_unexpected(error: Exception) -> int:
+    """AWS's and the driver's errors are told by kind, never with what they carry; the rest is a fault of ours."""
+    import pymysql
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    if "--debug" in sys.argv:
+        raise error
+    if isinstance(error, ClientError):
+        return _fail(f"AWS refused {error.operation_name}: {error.response['Error']['Code']}", 1)
+    if isinstance(error, BotoCoreError):
+        return _fail(
+            f"AWS could not be reached ({type(error).__name__}); is the endpoint up, are there credentials?", 1
+        )
+    if isinstance(error, pymysql.MySQLError):
+        from dataops.core.mysql import located_error
+
+        return _fail(located_error("MySQL", error), 1)
+    return _fail(f"unexpected {type(error).__name__}; run again with --debug, and please report it", 1)
 
 
 @cli.command()

@@ -22,7 +22,10 @@ def attach(name: str | None = None) -> str | None:
     from dataops.local.stack import find
 
     if name is None and os.environ.get("AWS_ENDPOINT_URL"):
-        return os.environ.get("DATAOPS_STACK")
+        named = os.environ.get("DATAOPS_STACK")
+        if named and find(named) is None:
+            raise StackError(f"the exported variables point to stack {named}, which is down: start it, or unset them")
+        return named
     stack: Stack | None = find(name or "default")
     if stack is not None:
         os.environ.update(stack.info.variables)
