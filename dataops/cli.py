@@ -24,10 +24,8 @@ stack_name = click.option("--name", default="default", show_default=True, help="
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
 @click.version_option(package_name="dataops")
-@click.pass_context
-def cli(context: click.Context, debug: bool) -> None:
+def cli(debug: bool) -> None:
     """Move MySQL tables through DynamoDB into another MySQL, and look at every step."""
-    context.obj = debug
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from dataops.batch import Batch, Index, Key, KeyTemplate, key_columns, key_name
+from dataops.batch import Batch, Key, KeyTemplate, key_columns, key_name
 from dataops.core.convert import Converter, Raw, Unstorable, Value, converter_of
 from dataops.core.item import MAX_ITEM_BYTES, MAX_KEY_BYTES, Attribute, Item, item_size
 from dataops.core.keys import compile_template
@@ -260,11 +260,6 @@ def key_of_rows(batch: Batch, source: Table) -> tuple[str, ...]:
     ):
         return source.row_key.columns
     return tuple(dict.fromkeys(column for key in batch.dynamodb.keys for column in key_columns(key)))
-
-
-def index_attribute(index: Index) -> str:
-    """The attribute that is an index's partition key."""
-    return key_name(index.partition_key)
 
 
 def _text(raw: Any) -> str | None:

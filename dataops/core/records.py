@@ -111,7 +111,6 @@ class Record(msgspec.Struct):
     stale_deleted: int = 0
     created_target: bool = False
     left_out: list[str] = []
-    failed_in: str = ""
     cause: str = ""
 
 

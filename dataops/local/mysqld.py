@@ -67,9 +67,14 @@ def find_program() -> Program:
     return _identify(root / "usr/sbin/mariadbd", root)
 
 
+def cache_folder() -> Path:
+    """Where this user's copies of what takes long to get are; it may not be there yet."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dataops"
+
+
 def cached_package() -> Path:
     """MariaDB's server package, unpacked in the user's cache; fetched first where it is not there yet."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dataops" / "mariadb"
+    cache = cache_folder() / "mariadb"
     if (cache / "usr/sbin/mariadbd").exists():
         return cache
     if not (shutil.which("apt-get") and shutil.which("dpkg")):

@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from dataops.batch import Batch
 from dataops.core.describe import describe_table
-from dataops.core.mysql import PlainReader, condition, connect, errors_located, execute, quote_name, quote_table
+from dataops.core.mysql import (
+    PlainReader,
+    condition,
+    connect,
+    errors_located,
+    execute,
+    quote_name,
+    quote_table,
+    select_list,
+)
 from dataops.core.normalize import key_of_rows, selected_columns
 from dataops.core.schema import Column
 from dataops.core.secrets import fetch_secret
+from dataops.errors import BatchFileError
 from dataops.workbook.stack import attach
 from dataops.workbook.table import Table
+
+MOST_ROWS = 1000
+NUMBERS = ("integer", "bit", "decimal", "float", "double")
 
 
 class SourceTable:
@@ -32,13 +45,15 @@ class SourceTable:
             traits = ["generated"] if column.generated else []
             traits += ["auto increment"] if column.auto_increment else []
             nullable = "NULL" if column.nullable else "NOT NULL"
-            rows.append(
-                (column.name, "json" if column.is_json else column.column_type, nullable, keys, ", ".join(traits))
-            )
+            kind = "json" if column.is_json else column.column_type
+            rows.append((column.name, kind, nullable, keys or "-", ", ".join(traits) or "-"))
         return Table(("column", "type", "nullable", "keys", "notes"), rows, f"{self.table.name}: {len(rows)} columns")
 
     def counts(self) -> Table:
-        """Rows, and per column: NULLs, empty strings, distinct values, least and greatest; in one pass of the table."""
+        """Rows, and per column: NULLs, empty strings, distinct values, least and greatest; in one pass of the table.
+
+        Distinct, least and greatest are the server's own, under each column's collation.
+        """
         terms = ["COUNT(*)"]
         for column in self.columns:
             terms += _column_terms(column)
@@ -50,21 +65,25 @@ class SourceTable:
         for column in self.columns:
             values = [cells.pop(0) for _ in _column_terms(column)]
             counts = [int(value or 0) for value in values[:3]]
-            rows.append((column.name, *counts, *(_plain(value) for value in values[3:])))
+            rows.append((column.name, *counts, *values[3:]))
         heads = ("column", "NULL", "''", "distinct", "least", "greatest")
         return Table(heads, rows, f"{self.table.name}: {total:,} rows")
 
     def sample(self, rows: int = 10) -> Table:
-        """The first `rows` rows in key order, exactly as the server writes them."""
+        """The first `rows` rows (1 to 1,000) in key order, exactly as the server writes them."""
+        if not 1 <= rows <= MOST_ROWS:
+            raise BatchFileError(f"rows: expected 1 to {MOST_ROWS:,}, found {rows:,}")
         reader = PlainReader(self._connection, self._name, self.columns, self._key, self.batch.source.where)
         found = reader.read(None, None, rows)
         caption = f"{self.table.name}: the first {len(found)} rows by {', '.join(self._key)}"
-        return Table([column.name for column in self.columns], found, caption)
+        numbers = [column.name for column in self.columns if column.kind in NUMBERS]
+        return Table([column.name for column in self.columns], found, caption, right=numbers)
 
     def row_count(self) -> int:
         """How many rows the batch would read."""
         where = "".join(f" WHERE {term}" for term in condition(self.batch.source.where))
-        return int(execute(self._connection, f"SELECT COUNT(*) FROM {self._name}{where}")[0][0])
+        with errors_located(f"source {self.table.name}: counting"):
+            return int(execute(self._connection, f"SELECT COUNT(*) FROM {self._name}{where}")[0][0])
 
 
 def open_source(batch: Batch) -> SourceTable:
@@ -85,15 +104,11 @@ def require_rows(source: SourceTable) -> str:
 
 
 def _column_terms(column: Column) -> list[str]:
+    """The aggregates of one column. A text is empty when it has no bytes: `=` would take spaces for nothing."""
     name = quote_name(column.name)
-    empty = f"SUM({name} = '')" if column.kind == "text" else "0"
+    empty = f"SUM(OCTET_LENGTH({name}) = 0)" if column.kind == "text" else "0"
     terms = [f"SUM({name} IS NULL)", empty, f"COUNT(DISTINCT {name})"]
     if column.kind in ("json", "binary", "geometry"):
         return [*terms, "NULL", "NULL"]
-    return [*terms, f"MIN({name})", f"MAX({name})"]
-
-
-def _plain(value: str | bytes | None) -> str | None:
-    if isinstance(value, bytes):
-        return str(int.from_bytes(value, "big"))
-    return value
+    value = f"{name} + 0" if column.kind == "bit" else select_list([column])
+    return [*terms, f"MIN({value})", f"MAX({value})"]

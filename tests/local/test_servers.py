@@ -87,6 +87,12 @@ def test_stopped_server_keeps_its_rows(server: MySQLServer) -> None:
     assert query(server, "SELECT id FROM safe") == (7,)
 
 
+def test_password_is_taken_over_tcp_without_tls_or_rsa(server: MySQLServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pymysql._auth._have_cryptography", False)  # a sandbox has none
+    server.restart()
+    assert query(server, "SELECT 1") == (1,)
+
+
 def test_taken_port_is_left_for_another(server: MySQLServer) -> None:
     server.stop()
     with socket.socket() as rival:
