@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from dataops.workbook.run import RunResult, Snapshot
+from dataops.workbook.result import RunResult, Snapshot
 
 
 class ConsoleProgress:

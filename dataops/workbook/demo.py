@@ -17,7 +17,8 @@ from dataops.local.sample import change_sample, write_sample
 from dataops.local.servers import ServerInfo
 from dataops.local.stack import start
 from dataops.workbook.console import ConsoleProgress
-from dataops.workbook.run import RunResult, list_batches, run_batch, runs_folder
+from dataops.workbook.result import RunResult
+from dataops.workbook.run import list_batches, run_batch, runs_folder
 
 if TYPE_CHECKING:
     from pymysql.connections import Connection

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 
 from dataops.workbook.layout import PAD, Box, Line, Scope, lay_out
-from dataops.workbook.run import StateTime
+from dataops.workbook.result import StateTime
 
 STATUSES = ("succeeded", "failed", "aborted")
 

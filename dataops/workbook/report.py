@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dataops.errors import Permanent
 from dataops.workbook.diagram import Svg, draw_machine
-from dataops.workbook.run import RunResult, StateTime
+from dataops.workbook.result import RunResult, StateTime
 from dataops.workbook.table import Table
 
 BAR_WIDTH, BAR_HEIGHT = 380, 22

@@ -16,7 +16,8 @@ from dataops.batch import Batch, parse_batch
 from dataops.core.control import Control
 from dataops.local.stack import Stack
 from dataops.workbook.demo import open_server
-from dataops.workbook.run import RunResult, run_batch
+from dataops.workbook.result import RunResult
+from dataops.workbook.run import run_batch
 from tests.samples import declared
 
 _numbers = itertools.count(1)

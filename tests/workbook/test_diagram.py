@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from dataops.workbook.diagram import draw_machine
-from dataops.workbook.run import StateTime
+from dataops.workbook.result import StateTime
 
 DEFINITION = (Path(__file__).parent.parent.parent / "stepfunctions" / "batch.asl.json").read_text()
 SPACE = {"svg": "http://www.w3.org/2000/svg"}

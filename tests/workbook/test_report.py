@@ -9,7 +9,7 @@ from dataops.core.records import Record
 from dataops.deploy.machine import DEFINITION
 from dataops.errors import Permanent
 from dataops.workbook.report import require_success, write_report
-from dataops.workbook.run import RunResult, StateTime
+from dataops.workbook.result import RunResult, StateTime
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>"
 

@@ -1,0 +1,107 @@
+"""A run as it is shown: how far it has come, how it ended, what its states took."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from dataops.core.normalize import Rejection
+from dataops.core.records import Record
+
+FAILURES = ("Roll Back", "Not Closed", "Not Rolled Back")
+"""States that the machine goes to when the one before has failed."""
+
+
+class StateTime(msgspec.Struct, frozen=True):
+    """One state of an execution; `seconds` is summed over its visits, and 0 where only its Map was timed."""
+
+    name: str
+    status: str
+    entered: str
+    seconds: float
+    visits: int
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """How far a running execution has come."""
+
+    state: str
+    chunks: int
+    chunks_done: int
+    rows_copied: int
+    rows_loaded: int
+
+
+class RunResult(msgspec.Struct, frozen=True):
+    """A run that has ended. `status`: succeeded, succeeded with rejections, failed or skipped."""
+
+    record: Record
+    status: str
+    seconds: float
+    states: tuple[StateTime, ...]
+    rejections: tuple[Rejection, ...]
+    folder: Path | None
+    definition: str
+
+    @property
+    def exit_status(self) -> int:
+        """0 succeeded or skipped, 1 failed, 3 succeeded with rejections."""
+        return {"succeeded": 0, "skipped": 0, "succeeded with rejections": 3}.get(self.status, 1)
+
+    def to_json(self) -> dict[str, Any]:
+        """The run as one mapping of plain values."""
+        record = self.record
+        names = ("source_rows", "items", "target_rows", "rejected", "dropped", "outside", "emptied", "stale_deleted")
+        return {
+            "run": record.run, "batch": record.batch, "status": self.status,
+            **{name: getattr(record, name) for name in names},
+            "rejections": [msgspec.to_builtins(rejection) for rejection in self.rejections],
+            "seconds": round(self.seconds, 3), "states": [msgspec.to_builtins(state) for state in self.states],
+            "left_out": record.left_out, "cause": record.cause,
+        }  # fmt: skip
+
+
+def state_times(events: list[Any], definition: str, status: str) -> tuple[StateTime, ...]:
+    """The states in an execution's history, in order of first entry; states inside a Map take its status."""
+    open_since: dict[str, Any] = {}
+    times: dict[str, StateTime] = {}
+    last = ""
+    for event in events:
+        if "stateEnteredEventDetails" in event:
+            name = event["stateEnteredEventDetails"]["name"]
+            if name in FAILURES and last in times:
+                times[last] = msgspec.structs.replace(times[last], status="failed")
+            open_since[name] = event["timestamp"]
+            before = times.get(name) or StateTime(name, "aborted", event["timestamp"].isoformat(), 0.0, 0)
+            times[name] = msgspec.structs.replace(before, visits=before.visits + 1, status="aborted")
+        elif "stateExitedEventDetails" in event:
+            last = event["stateExitedEventDetails"]["name"]
+            seconds = (event["timestamp"] - open_since[last]).total_seconds()
+            times[last] = msgspec.structs.replace(
+                times[last], seconds=times[last].seconds + seconds, status="succeeded"
+            )
+    if status == "FAILED":
+        ended = {name for name, kind in _types(definition) if kind == "Fail"}
+        times = {
+            name: msgspec.structs.replace(time_, status="failed") if name in ended else time_
+            for name, time_ in times.items()
+        }
+    return tuple(_with_inner(times, definition))
+
+
+def _with_inner(times: dict[str, StateTime], definition: str) -> Iterator[StateTime]:
+    states = json.loads(definition)["States"]
+    for name, state in times.items():
+        yield state
+        inner = states.get(name, {}).get("ItemProcessor", {}).get("States", {})
+        for nested in inner:
+            yield StateTime(nested, state.status, state.entered, 0.0, 0)
+
+
+def _types(definition: str) -> Iterator[tuple[str, str]]:
+    for name, state in json.loads(definition)["States"].items():
+        yield name, state["Type"]
