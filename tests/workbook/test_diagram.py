@@ -9,9 +9,23 @@ from xml.etree import ElementTree
 import pytest
 
 from dataops.workbook.diagram import draw_machine
+from dataops.workbook.layout import Scope, lay_out
 from dataops.workbook.result import StateTime
 
 DEFINITION = (Path(__file__).parent.parent.parent / "stepfunctions" / "batch.asl.json").read_text()
+NESTED = json.dumps({
+    "StartAt": "Each <b>",
+    "States": {
+        "Each <b>": {
+            "Type": "Map", "MaxConcurrency": 3, "Next": "End",
+            "ItemProcessor": {"StartAt": "Both", "States": {"Both": {"Type": "Parallel", "End": True, "Branches": [
+                {"StartAt": "A", "States": {"A": {"Type": "Task", "Resource": "x", "Next": "B"}, "B": {"Type": "Pass", "End": True}}},
+                {"StartAt": "C", "States": {"C": {"Type": "Wait", "Seconds": 1, "End": True}}},
+            ]}}},
+        },
+        "End": {"Type": "Succeed"},
+    },
+})  # fmt: skip
 SPACE = {"svg": "http://www.w3.org/2000/svg"}
 EVIL = "<script>alert(1)</script>&\"'"
 
@@ -26,6 +40,28 @@ def groups(text: str) -> dict[str, str]:
     states = [group for group in root.iter("{http://www.w3.org/2000/svg}g") if group.get("class")]
     titles = [group.find("svg:title", SPACE).text for group in states]
     return {title.split(": ")[0]: group.get("class") for title, group in zip(titles, states, strict=True)}
+
+
+def all_scopes(scope: Scope) -> list[Scope]:
+    return [scope, *(deep for box in scope.boxes for *_, inner in box.inner for deep in all_scopes(inner))]
+
+
+@pytest.mark.parametrize("definition", [DEFINITION, NESTED], ids=["batch", "nested"])
+def test_every_state_is_drawn_as_sound_xml(definition):
+    root = ElementTree.fromstring(draw_machine(definition).text)
+    drawn = ["".join(text.itertext()) for text in root.iter("{http://www.w3.org/2000/svg}text")]
+    boxes = [box for scope in all_scopes(lay_out(json.loads(definition))) for box in scope.boxes]
+    assert [box.name for box in boxes if not any(box.name in text for text in drawn)] == []
+
+
+def test_every_transition_is_drawn():
+    lines = [line for scope in all_scopes(lay_out(json.loads(DEFINITION))) for line in scope.lines]
+    plain = [line for line in lines if line.edge.kind != "catch"]
+    caught = {line.edge.target for line in lines if line.edge.kind == "catch"}
+    picture = draw_machine(DEFINITION).text
+    assert picture.count('marker-end="url(#asl-next)"') == len(plain)
+    assert picture.count('marker-end="url(#asl-catch)"') == len(caught)
+    assert picture.count('class="asl-next"') + picture.count('class="asl-catch"') == len(lines)
 
 
 @pytest.mark.parametrize("status", ["succeeded", "failed", "aborted"])

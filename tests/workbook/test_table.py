@@ -48,6 +48,26 @@ def test_no_text_becomes_markup(text):
     assert cells(table) == [text or "empty"]
 
 
+@pytest.mark.parametrize("value", ["<script>alert(1)</script>", '<img src=x onerror="alert(1)">', "a & b", '"quoted"'])
+def test_a_cell_is_text_wherever_it_stands(value):
+    html = Table([value], [[value]], value)._repr_html_()
+    assert "<script" not in html
+    assert "<img" not in html
+    assert "&lt;" in html or "&amp;" in html or "&quot;" in html
+
+
+def test_null_and_the_empty_string_look_different():
+    html = Table(["a", "b"], [[None, ""]])._repr_html_()
+    assert ">NULL<" in html
+    assert ">empty<" in html
+
+
+def test_numbers_are_right_aligned_with_separators():
+    html = Table(["n", "t"], [[1234567, "1234567"], [Decimal("1.50"), "x"]])._repr_html_()
+    assert ">1,234,567<" in html
+    assert html.count("text-align:right") == 3
+
+
 def test_null_and_the_text_null_and_the_empty_string_look_different():
     htmls = [Table(("a",), [(value,)])._repr_html_() for value in (None, "NULL", "", "empty")]
     assert len(set(htmls)) == 4
