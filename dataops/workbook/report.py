@@ -67,21 +67,23 @@ def require_success(result: RunResult) -> str:
 def draw_times(states: tuple[StateTime, ...]) -> str:
     """A bar for the seconds of each state, as SVG."""
     timed = [state for state in states if state.visits and state.seconds >= 0.005]
+    names = max((7 * len(state.name) for state in timed), default=0) + 8
     longest = max((state.seconds for state in timed), default=1.0)
     height = BAR_HEIGHT * len(timed) + 4
-    bars = "".join(_bar(number, state, longest) for number, state in enumerate(timed))
-    size = f'width="{BAR_WIDTH + 260}" height="{height}" viewBox="0 0 {BAR_WIDTH + 260} {height}"'
+    bars = "".join(_bar(number, state, longest, names) for number, state in enumerate(timed))
+    width = names + BAR_WIDTH + 140
+    size = f'width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
     return f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="seconds per state">{bars}</svg>'
 
 
-def _bar(number: int, state: StateTime, longest: float) -> str:
+def _bar(number: int, state: StateTime, longest: float, left: int) -> str:
     y, width = number * BAR_HEIGHT, max(2.0, BAR_WIDTH * state.seconds / longest)
     color = {"succeeded": "#4c9a5b", "failed": "#cf4b4b"}.get(state.status, "#c99a2e")
     times = f"{state.seconds:.2f} s" + (f" in {state.visits} visits" if state.visits > 1 else "")
     return (
-        f'<text x="158" y="{y + 15}" text-anchor="end" class="bar">{escape(state.name)}</text>'
-        f'<rect x="166" y="{y + 4}" width="{width:.1f}" height="{BAR_HEIGHT - 8}" rx="3" fill="{color}"/>'
-        f'<text x="{172 + width:.1f}" y="{y + 15}" class="bar">{times}</text>'
+        f'<text x="{left}" y="{y + 15}" text-anchor="end" class="bar">{escape(state.name)}</text>'
+        f'<rect x="{left + 8}" y="{y + 4}" width="{width:.1f}" height="{BAR_HEIGHT - 8}" rx="3" fill="{color}"/>'
+        f'<text x="{left + 14 + width:.1f}" y="{y + 15}" class="bar">{times}</text>'
     )
 
 
@@ -89,7 +91,8 @@ def _parts(result: RunResult) -> Iterator[str]:
     record = result.record
     tone = {"succeeded": "good", "succeeded with rejections": "warn", "skipped": "warn"}.get(result.status, "bad")
     yield f'<h1>{escape(record.batch)} <span class="{tone}">{escape(result.status)}</span></h1>'
-    yield f'<p class="quiet">run {escape(record.run)}, started {escape(record.started)}, {result.seconds:.1f} s</p>'
+    started = f", started {record.started[:19].replace('T', ' ')} UTC" if record.started else ""
+    yield f'<p class="quiet">run {escape(record.run)}{escape(started)}, {result.seconds:.1f} s</p>'
     if record.cause:
         yield f'<p class="cause">{escape(record.cause)}</p>'
     yield _equation(result)
@@ -100,7 +103,8 @@ def _parts(result: RunResult) -> Iterator[str]:
     if record.rejected:
         shown = f"{len(result.rejections):,} of {record.rejected:,}; all are in rejections.jsonl"
         yield f'<h2>Rejected rows</h2><p class="quiet">{shown}</p>{rejections_table(result)._repr_html_()}'
-    yield f"<h2>Seconds per state</h2>{draw_times(result.states)}"
+    if result.states:
+        yield f"<h2>Seconds per state</h2>{draw_times(result.states)}"
     yield f"<h2>The state machine</h2>{draw_machine(result.definition, result.states).text}"
 
 
@@ -127,6 +131,13 @@ h1 span { font-size: .9rem; padding: .15rem .6rem; border-radius: 1rem; vertical
 .sum { font-size: 1.1rem; border: 1px solid var(--line); border-radius: .5rem; padding: .6rem 1rem; display: inline-block }
 .cause { border-left: 4px solid #c92a2a; padding: .3rem .8rem; margin: 1rem 0 }
 .bar { font-size: 12px; fill: currentColor } svg { max-width: 100%; height: auto }
+@media (prefers-color-scheme: dark) {
+  svg .asl-panel, svg g.asl-frame { fill: #1c2026 } svg .asl-name, svg .asl-head { fill: #e4e7eb }
+  svg .asl-note, svg .asl-label { fill: #a8b3bf } svg .asl-label { stroke: #1c2026 }
+  svg .asl-next { stroke: #8b96a3 } svg .asl-tip { fill: #8b96a3 }
+  svg .asl-succeeded { fill: #173a22; stroke: #4caf62 } svg .asl-failed { fill: #4a1d1f; stroke: #ef6b6b }
+  svg .asl-aborted { fill: #453713; stroke: #d9a431 } svg .asl-unvisited { fill: #262b32; stroke: #6d7884 }
+}
 """
 
 _PAGE = """<!doctype html>
