@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable
 
@@ -11,7 +10,7 @@ from dataops.core.digest import add_digest, canonical_item
 from dataops.core.item import Item
 from dataops.core.normalize import Rejection, Row
 from dataops.core.records import Chunk, pack_key, unpack_key
-from dataops.core.task import Task
+from dataops.core.task import Task, pack_cursor
 from dataops.errors import Permanent
 
 MAX_PARTITIONS = 1000
@@ -66,7 +65,9 @@ def _count(task: Task, chunk: Chunk, page: list[Row], items: list[Item], rejecti
     if index or task.query_value:
         name = key_name(index.partition_key) if index else task.key_names[0]
         partitions = Counter(chunk.partitions)
-        partitions.update(json.dumps(item[name]) for item in items if index or item[name] == task.query_value)
+        partitions.update(
+            pack_cursor({name: item[name]}) or "" for item in items if index or item[name] == task.query_value
+        )
         chunk.partitions = dict(partitions)
         if len(partitions) > MAX_PARTITIONS:
             raise Permanent(

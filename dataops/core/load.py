@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import time
 from collections import Counter
@@ -111,7 +110,8 @@ def _poll_partition(task: Task, index: Index, partition: str, expected: int) -> 
 
 
 def _read_partition(task: Task, index: Index, partition: str) -> list[Item]:
-    table, name, value = task.plan.batch.dynamodb.table, key_name(index.partition_key), json.loads(partition)
+    table, name = task.plan.batch.dynamodb.table, key_name(index.partition_key)
+    value = (unpack_cursor(partition) or {})[name]
     items: list[Item] = []
     cursor: Item | None = None
     while True:

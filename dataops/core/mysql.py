@@ -9,6 +9,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -131,19 +132,43 @@ def select_list(columns: Sequence[Column]) -> str:
     )
 
 
-def key_after(names: Sequence[str], values: Sequence[Any], operator: str = ">") -> tuple[str, list[Any]]:
-    """A condition `(names) > (values)` in key order, spelt so that MySQL uses the key, with its arguments.
+def key_term(column: Column) -> str:
+    """What a key column is ordered and compared by. An ENUM or SET sorts by number but compares as text."""
+    name = quote_name(column.name)
+    return f"CONCAT({name})" if column.data_type in ("enum", "set") else name
 
-    `operator` is `>` or `<=`; the comparison is the server's own, under each column's collation.
+
+def key_value(column: Column, raw: Any) -> Any:
+    """A key value as an argument that compares exactly: a number as a text would be compared as a double."""
+    if column.kind == "integer":
+        return int(raw)
+    if column.kind == "decimal":
+        return Decimal(raw)
+    if column.kind == "bit":
+        return int.from_bytes(raw, "big")
+    return float(raw) if column.kind in ("float", "double") else raw
+
+
+def key_after(key: Sequence[Column], values: Sequence[Any], operator: str = ">") -> tuple[str, list[Any]]:
+    """A condition `(key) > (values)` in key order, spelt so that MySQL uses the key, with its arguments.
+
+    `operator` is `>` or `<=`; the comparison is the server's own, under each column's collation. `values` are texts
+    or bytes as read.
     """
     strict, last = (">", ">") if operator == ">" else ("<", "<=")
     terms, arguments = [], []
-    for position, name in enumerate(names):
-        equal = [f"{quote_name(before)} = %s" for before in names[:position]]
-        sign = last if position == len(names) - 1 else strict
-        terms.append("(" + " AND ".join([*equal, f"{quote_name(name)} {sign} %s"]) + ")")
-        arguments += [*values[: position + 1]]
+    exact = [key_value(column, value) for column, value in zip(key, values, strict=True)]
+    for position, column in enumerate(key):
+        equal = [f"{key_term(before)} = %s" for before in key[:position]]
+        sign = last if position == len(key) - 1 else strict
+        terms.append("(" + " AND ".join([*equal, f"{key_term(column)} {sign} %s"]) + ")")
+        arguments += exact[: position + 1]
     return "(" + " OR ".join(terms) + ")", arguments
+
+
+def key_order(key: Sequence[Column]) -> str:
+    """The ORDER BY that `key_after` goes with."""
+    return ", ".join(map(key_term, key))
 
 
 class PlainReader:
@@ -154,7 +179,7 @@ class PlainReader:
         connection: Connection,
         table: str,
         columns: Sequence[Column],
-        key: Sequence[str],
+        key: Sequence[Column],
         where: str | None,
     ) -> None:
         self._connection, self._table, self._columns, self._key = connection, table, columns, key
@@ -169,15 +194,17 @@ class PlainReader:
                 conditions.append(term)
                 arguments += values
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-        order = ", ".join(map(quote_name, self._key))
-        sql = f"SELECT {select_list(self._columns)} FROM {self._table}{where} ORDER BY {order} LIMIT {limit:d}"
+        sql = (
+            f"SELECT {select_list(self._columns)} FROM {self._table}{where} "
+            f"ORDER BY {key_order(self._key)} LIMIT {limit:d}"
+        )
         with errors_located(f"reading {self._table}"):
             return execute(self._connection, sql, arguments)
 
     def key_of(self, row: Row) -> tuple[Any, ...]:
         """The key values of a row that this reader gave."""
         places = {column.name: place for place, column in enumerate(self._columns)}
-        return tuple(row[places[name]] for name in self._key)
+        return tuple(row[places[column.name]] for column in self._key)
 
 
 def _tls(secret: Secret) -> ssl.SSLContext | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
@@ -13,10 +14,20 @@ from dataops.batch import Batch, parse_batch
 from dataops.core.control import Control
 from dataops.core.describe import describe_table
 from dataops.core.fit import require_dynamodb_table, require_fit, require_unique_key
-from dataops.core.mysql import condition, connect, errors_located, execute, key_after, quote_name, quote_table
+from dataops.core.mysql import (
+    condition,
+    connect,
+    errors_located,
+    execute,
+    key_after,
+    key_order,
+    quote_name,
+    quote_table,
+    select_list,
+)
 from dataops.core.normalize import Codec, key_of_rows
 from dataops.core.records import Chunk, Plan, Record, pack_key
-from dataops.core.schema import Table, declared_column
+from dataops.core.schema import Column, Table, declared_column
 from dataops.core.secrets import fetch_secret
 from dataops.core.staging import exists
 from dataops.core.task import load_transform
@@ -30,17 +41,28 @@ CHUNK_ROWS = (1_000, 10_000)
 SLACK_SECONDS = 30
 
 
-class PlanRequest(msgspec.Struct, frozen=True):
+class PlanRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The execution's input and names."""
 
     run: str
     execution: str
     started: str
     batch: Any
-    workers: int = 4
+    workers: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 4
     create_target: bool = False
     scheduled: str | None = None
     function_seconds: int = 900
+
+    @classmethod
+    def parse(cls, event: dict[str, Any]) -> PlanRequest:
+        """The request in an event; the execution's own names win over what its input says."""
+        given = event["input"] if isinstance(event["input"], dict) else {}
+        names = {name: value for name, value in event.items() if name != "input"}
+        seconds = int(os.environ.get("DATAOPS_FUNCTION_SECONDS", "900"))
+        try:
+            return msgspec.convert({**given, **names, "function_seconds": seconds}, cls)
+        except msgspec.ValidationError as error:
+            raise BatchFileError(f"the execution's input: {str(error).replace('`', '')}") from None
 
 
 def plan_run(request: PlanRequest) -> dict[str, Any] | None:
@@ -124,7 +146,8 @@ def cut_chunks(connection: Connection, batch: Batch, source: Table, workers: int
     The server walks the key and compares under its own collations; the first range has no lower bound and the last
     no upper one, so rows that appear meanwhile belong to a chunk as well.
     """
-    table, key = quote_table(source.database, source.name), key_of_rows(batch, source)
+    table = quote_table(source.database, source.name)
+    key = [source.column(name) for name in key_of_rows(batch, source)]
     where = condition(batch.source.where)
     with errors_located(f"source {source.name}: cutting chunks"):
         filtered = f" WHERE {where[0]}" if where else ""
@@ -142,16 +165,15 @@ def cut_chunks(connection: Connection, batch: Batch, source: Table, workers: int
 
 
 def _bounds(
-    connection: Connection, table: str, key: tuple[str, ...], where: list[str], rows: int
+    connection: Connection, table: str, key: Sequence[Column], where: list[str], rows: int
 ) -> Iterator[list[str]]:
     """Every `rows`-th key, but none after which no row follows."""
-    names = ", ".join(map(quote_name, key))
     bound: tuple[Any, ...] | None = None
     while True:
         after, arguments = key_after(key, bound) if bound else ("", [])
         conditions = [*where, *([after] if after else [])]
         filtered = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-        sql = f"SELECT {names} FROM {table}{filtered} ORDER BY {names} LIMIT 2 OFFSET {rows - 1}"
+        sql = f"SELECT {select_list(key)} FROM {table}{filtered} ORDER BY {key_order(key)} LIMIT 2 OFFSET {rows - 1}"
         found = execute(connection, sql, arguments)
         if len(found) < 2:
             return

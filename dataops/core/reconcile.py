@@ -120,8 +120,8 @@ def _sum_items(task: Task, progress: Verification, until: Callable[[], bool]) ->
 def _sum_staging(task: Task, progress: Verification, until: Callable[[], bool]) -> bool:
     columns, target, limit = task.target_columns(), task.plan.target, task.plan.page_rows
     assert target.row_key is not None
-    key = target.row_key.columns
-    read = (*columns, *(target.column(name) for name in key if name not in {column.name for column in columns}))
+    key = [target.column(name) for name in target.row_key.columns]
+    read = (*columns, *(column for column in key if column not in columns))
     table = quote_table(target.database, staging_name(task.plan))
     reader = PlainReader(task.target_connection(), table, read, key, None)
     while True:

@@ -80,7 +80,8 @@ class Task:
         plan, source = self.plan, self.plan.source
         table = quote_table(source.database, source.name)
         columns = selected_columns(plan.batch, source)
-        return PlainReader(self._source, table, columns, plan.key, plan.batch.source.where)
+        key = [source.column(name) for name in plan.key]
+        return PlainReader(self._source, table, columns, key, plan.batch.source.where)
 
     def writer(self) -> Writer:
         """The writer of the batch's `write` mode; its share of `max_write_units` is one worker's."""

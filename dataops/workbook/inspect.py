@@ -35,7 +35,7 @@ class SourceTable:
         self.table = describe_table(self._connection, batch.source.table, batch.source.database)
         self.columns = selected_columns(batch, self.table)
         self._name = quote_table(self.table.database, self.table.name)
-        self._key = key_of_rows(batch, self.table)
+        self._key = [self.table.column(name) for name in key_of_rows(batch, self.table)]
 
     def schema(self) -> Table:
         """Every column with its type, whether it may be NULL, and the keys that it is part of."""
@@ -75,7 +75,7 @@ class SourceTable:
             raise BatchFileError(f"rows: expected 1 to {MOST_ROWS:,}, found {rows:,}")
         reader = PlainReader(self._connection, self._name, self.columns, self._key, self.batch.source.where)
         found = reader.read(None, None, rows)
-        caption = f"{self.table.name}: the first {len(found)} rows by {', '.join(self._key)}"
+        caption = f"{self.table.name}: the first {len(found)} rows by {', '.join(column.name for column in self._key)}"
         numbers = [column.name for column in self.columns if column.kind in NUMBERS]
         return Table([column.name for column in self.columns], found, caption, right=numbers)
 

@@ -19,7 +19,7 @@ def test_key_conditions_agree_with_tuple_order(rows, bound, operator):
     base = sqlite3.connect(":memory:")
     base.execute("CREATE TABLE t (a, b, c)")
     base.executemany("INSERT INTO t VALUES (?, ?, ?)", rows)
-    term, arguments = key_after(("a", "b", "c"), bound, operator)
+    term, arguments = key_after([column(name, "int(11)") for name in "abc"], bound, operator)
     found = base.execute(f"SELECT a, b, c FROM t WHERE {term}".replace("%s", "?"), arguments).fetchall()
     expected = [row for row in rows if (row > bound if operator == ">" else row <= bound)]
     assert sorted(found) == sorted(expected)
