@@ -1,0 +1,159 @@
+"""Run a notebook unattended: parameters checked by name and type first, then papermill, then a page to read."""
+
+from __future__ import annotations
+
+import keyword
+import re
+import secrets
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import msgspec
+
+from dataops import errors
+from dataops.batch import did_you_mean
+from dataops.errors import BatchFileError
+from dataops.workbook.lab import NOTEBOOKS
+
+Value: TypeAlias = str | int | float | bool
+SECRET = re.compile(r"passw|passphrase|pwd|secret|token|credential|api_?key|access_?key|private_?key", re.IGNORECASE)
+
+SCRIPT = re.compile(r"<script\b.*?</script>", re.IGNORECASE | re.DOTALL)
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:"
+
+
+class NotebookRun(msgspec.Struct, frozen=True):
+    """A notebook that has ended. `cause` is empty when every cell succeeded; `page` shows it without its code."""
+
+    notebook: str
+    status: str
+    seconds: float
+    output: Path
+    page: Path | None
+    cause: str = ""
+
+
+class _Parameter(msgspec.Struct, frozen=True):
+    name: str
+    inferred_type_name: str
+    default: str
+    help: str
+
+
+def run_notebook(name: str | Path, parameters: Mapping[str, Value], folder: Path) -> NotebookRun:
+    """Execute a notebook into a new folder of its own under `folder`; a failing cell gives `status` failed.
+
+    Texts are converted to the types that the notebook's parameters cell declares. Raises BatchFileError, before
+    anything runs, for a notebook that is not there and for a parameter that it does not take.
+    """
+    path = find_notebook(name)
+    values = check_parameters(path, parameters)
+    started = time.monotonic()
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    place = folder / f"{path.stem}-{stamp}-{secrets.token_hex(2)}"
+    place.mkdir(parents=True)
+    output = place / path.name
+    cause = _execute(path, output, values)
+    page = _write_page(output)
+    return NotebookRun(path.stem, "failed" if cause else "succeeded", time.monotonic() - started, output, page, cause)
+
+
+def find_notebook(name: str | Path) -> Path:
+    """The notebook of that name (`04-run-batch`, or `run-batch`), or at that path. Raises BatchFileError."""
+    path = Path(name)
+    if path.suffix == ".ipynb":
+        if path.is_file():
+            return path.resolve()
+        raise BatchFileError(f"notebook {path}: is not there")
+    known = {file.stem: file for file in sorted(NOTEBOOKS.glob("*.ipynb"))}
+    short = {stem.partition("-")[2]: file for stem, file in known.items()}
+    found = known.get(str(name)) or short.get(str(name))
+    if found is None:
+        raise BatchFileError(f"notebook '{name}': is not in notebooks/{did_you_mean(str(name), [*known, *short])}")
+    return found
+
+
+def check_parameters(path: Path, parameters: Mapping[str, Value]) -> dict[str, Value]:
+    """The parameters in the notebook's own types. Raises BatchFileError, which never shows a value.
+
+    papermill writes names and values into a cell as they are, and only warns of a name that is unknown: a name that
+    the notebook does not declare could be any code.
+    """
+    declared = _declared(path)
+    checked: dict[str, Value] = {}
+    for name, value in parameters.items():
+        where = f"{path.name}: parameter {name[:40]!r}"
+        if SECRET.search(name):
+            raise BatchFileError(f"{where}: looks like a secret; connections come from Secrets Manager")
+        if name not in declared or not name.isidentifier() or keyword.iskeyword(name):
+            takes = ", ".join(declared) or "none"
+            raise BatchFileError(f"{where}: is not declared{did_you_mean(name, list(declared))}; it takes: {takes}")
+        checked[name] = _convert(value, declared[name].inferred_type_name, where)
+    return checked
+
+
+def _declared(path: Path) -> dict[str, _Parameter]:
+    import papermill
+
+    try:
+        found: dict[str, dict[str, Any]] = papermill.inspect_notebook(str(path))
+    except Exception as error:  # papermill raises whatever its reader does
+        raise BatchFileError(f"{path.name}: cannot be read as a notebook ({type(error).__name__})") from error
+    return {name: msgspec.convert(of, _Parameter) for name, of in found.items()}
+
+
+def _convert(value: Value, of: str, where: str) -> Value:
+    """A value in the type of an annotation: str, int, float or bool."""
+    types: dict[str, type[Value]] = {"str": str, "int": int, "float": float, "bool": bool}
+    if of not in types:
+        raise BatchFileError(f"{where}: is declared as {of or 'no type'}; only str, int, float and bool can be given")
+    text = str(value)
+    if of == "bool":
+        text = text.lower()
+    elif isinstance(value, bool) and of != "str":
+        raise BatchFileError(f"{where}: expected {of}, found a bool")
+    try:
+        return msgspec.convert(text, types[of], strict=False)
+    except msgspec.ValidationError:
+        expected = "true or false" if of == "bool" else of
+        raise BatchFileError(f"{where}: expected {expected}, found another text") from None
+
+
+def _execute(path: Path, output: Path, values: Mapping[str, Value]) -> str:
+    """Run every cell, in the caller's folder; gives why it failed, in one line.
+
+    What papermill raises decides, not what is in the file. Of an error that is not ours only the name is told: its
+    text may hold a row's value.
+    """
+    import papermill
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+    from traitlets.config import Config
+
+    try:
+        papermill.execute_notebook(
+            str(path), str(output), parameters=dict(values), kernel_name="python3", progress_bar=False,
+            log_output=False, config=Config({"KernelManager": {"transport_encryption": "auto"}}),
+        )  # fmt: skip
+    except papermill.PapermillExecutionError as error:
+        ours = hasattr(errors, error.ename)
+        what = (error.evalue.strip().splitlines() or [""])[0] if ours else f"{error.ename}; see {output.name}"
+        return f"{path.name}: cell {error.exec_count}: {what}"
+    except (DeadKernelError, CellTimeoutError) as error:
+        return f"{path.name}: the kernel did not finish ({type(error).__name__}); see {output.name}"
+    return ""
+
+
+def _write_page(output: Path) -> Path | None:
+    """An HTML page of the executed notebook without its code, script or network; none when nothing was written."""
+    from nbconvert import HTMLExporter
+
+    if not output.exists():
+        return None
+    exporter: Any = HTMLExporter
+    body, _ = exporter(exclude_input=True, embed_images=True).from_filename(str(output))
+    policy = f'<head><meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+    page = output.with_suffix(".html")
+    page.write_text(SCRIPT.sub("", body).replace("<head>", policy, 1), "utf-8")
+    return page
