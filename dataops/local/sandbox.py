@@ -22,7 +22,7 @@ from pathlib import Path
 from sys import executable
 from typing import Any, NamedTuple
 
-from dataops.local.spawn import Spawner, kill_process
+from dataops.local.spawn import Spawner, has_ended, kill_process
 
 API = "/2018-06-01/runtime"
 RUNTIME_PACKAGES = (
@@ -78,7 +78,7 @@ class Sandbox:
     @property
     def alive(self) -> bool:
         """Whether the process runs and can take an event."""
-        return not self._ended and self._process.poll() is None
+        return not self._ended and not has_ended(self._process)
 
     @property
     def pid(self) -> int:

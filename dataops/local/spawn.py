@@ -79,6 +79,16 @@ def kill_process(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
+def has_ended(process: subprocess.Popen[bytes]) -> bool:
+    """Whether a process has ended, this very moment: `poll` does not know while another thread waits for it."""
+    if sys.platform != "linux":
+        return process.poll() is not None
+    try:
+        return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:
+        return True
+
+
 def free_port() -> int:
     """A loopback port that nobody listened on a moment ago."""
     with socket.socket() as probe:

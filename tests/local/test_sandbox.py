@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -132,7 +133,7 @@ def test_sandbox_is_reused(pool: SandboxPool) -> None:
 def test_killed_sandbox_is_replaced(pool: SandboxPool) -> None:
     spec = make_spec("import os\n" + RETURNS + "os.getpid()")
     first = call(pool, spec)
-    os.kill(first, 9)
+    os.kill(first, signal.SIGKILL)
     wait_for(lambda: not is_alive(first), "its end")
     assert call(pool, spec) != first
 
@@ -170,20 +171,16 @@ def test_close_leaves_no_process_and_no_file(pool: SandboxPool, tmp_path: Path) 
     assert read_error(pool.invoke(make_spec(RETURNS + "1"), "{}")) == "Lambda.ServiceException"
 
 
-def test_sandboxes_die_with_a_killed_owner(tmp_path: Path) -> None:
+def test_busy_sandbox_dies_with_a_killed_owner(tmp_path: Path) -> None:
     script = (
-        "import sys, time; from pathlib import Path; from dataops.local.sandbox import SandboxPool;"
+        "import json, sys; from pathlib import Path; from dataops.local.sandbox import SandboxPool;"
         "from dataops.local.spawn import Spawner; from tests.local.functions import make_spec;"
-        "pool = SandboxPool(Path(sys.argv[1]), {}, Spawner());"
-        "print(pool.invoke(make_spec('import os\\ndef handler(event, context): return os.getpid()'), '{}').payload, flush=True);"
-        "time.sleep(600)"
+        "pool = SandboxPool(Path(sys.argv[1]) / 'lambda', {}, Spawner());"
+        "pool.invoke(make_spec('import os, pathlib, time\\ndef handler(event, context):\\n'"
+        "' pathlib.Path(event).write_text(str(os.getpid()))\\n time.sleep(600)', timeout=600), json.dumps(sys.argv[1] + '/pid'))"
     )
-    owner = subprocess.Popen(
-        [sys.executable, "-c", script, str(tmp_path / "lambda")], stdout=subprocess.PIPE, text=True
-    )
-    assert owner.stdout is not None
-    pid = int(owner.stdout.readline())
-    assert is_alive(pid)
+    owner = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)])
+    pid = int(wait_for(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text(), "the handler"))
     owner.kill()
-    owner.communicate()
+    owner.wait()
     wait_for(lambda: not is_alive(pid), "the end of the sandbox")
