@@ -87,7 +87,7 @@ def _outline(box: Box) -> str:
 
 _HEADER = """\
 <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" \
-font-family="system-ui, -apple-system, 'Segoe UI', sans-serif">
+style="max-width:100%;height:auto" font-family="system-ui, -apple-system, 'Segoe UI', sans-serif">
 <rect width="{width}" height="{height}" rx="8" class="asl-panel"/>
 """
 _STYLE = """\

@@ -44,7 +44,7 @@ class Table:
         body = "".join(
             f"<tr>{''.join(_cell(value, of) for value, of in zip(row, align, strict=True))}</tr>\n" for row in self.rows
         )
-        none = f'<tr><td colspan="{len(self.columns)}" style="padding:3px 12px">{_MARK.format("no rows")}</td></tr>\n'
+        none = f'<tr><td colspan="{len(self.columns)}" style="{_CELL.format(align="left")}">{_MARK.format("no rows")}</td></tr>\n'
         caption = f'<caption style="text-align:left;padding:4px 0">{escape(self.caption)}</caption>'
         return (
             f'<table style="{_TABLE}">{caption if self.caption else ""}'
