@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from html import escape
 
@@ -13,7 +14,10 @@ STATUSES = ("succeeded", "failed", "aborted")
 
 
 class Svg:
-    """A picture; notebooks and reports show it as it is."""
+    """A picture. Reports hold its `text`; a notebook shows it as an image.
+
+    JupyterLab shows no SVG output of a notebook that it does not trust, such as one just cloned; an image it does.
+    """
 
     def __init__(self, text: str, title: str = "picture") -> None:
         self.text, self.title = text, title
@@ -21,8 +25,9 @@ class Svg:
     def __repr__(self) -> str:
         return f"<{self.title}>"
 
-    def _repr_svg_(self) -> str:
-        return self.text
+    def _repr_html_(self) -> str:
+        data = b64encode(self.text.encode()).decode()
+        return f'<img alt="{escape(self.title)}" style="max-width:100%" src="data:image/svg+xml;base64,{data}">'
 
 
 def draw_machine(definition: str, states: Sequence[StateTime] = (), timed: bool = False) -> Svg:

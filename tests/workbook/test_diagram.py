@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64decode
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -113,3 +114,11 @@ def test_the_picture_needs_no_network_and_no_script():
 def test_a_transition_to_a_state_that_is_not_there_is_left_out():
     states = {"A": {"Type": "Task", "Next": "Gone"}}
     assert set(groups(draw_machine(json.dumps({"StartAt": "Gone", "States": states})).text)) == {"A"}
+
+
+def test_a_notebook_shows_it_as_an_image_since_an_untrusted_one_shows_no_svg():
+    picture = draw_machine(DEFINITION)
+    html = picture._repr_html_()
+    assert html.startswith('<img alt="state machine"')
+    assert b64decode(html.partition("base64,")[2].partition('"')[0]).decode() == picture.text
+    assert not hasattr(picture, "_repr_svg_")
