@@ -85,7 +85,7 @@ def test_a_target_that_lacks_a_column_is_refused(published):
 
 
 def test_a_target_with_a_foreign_key_or_a_trigger_is_not_swapped(published):
-    published.target("CREATE TABLE {t}_child (of INT, CONSTRAINT {t}_fk FOREIGN KEY (of) REFERENCES {t} (id))")
+    published.target("CREATE TABLE {t}_child (parent INT, CONSTRAINT {t}_fk FOREIGN KEY (parent) REFERENCES {t} (id))")
     cause = published.run().record.cause
     assert f"target.mode: swap would lose foreign key {published.name}_fk" in cause
     published.target("DROP TABLE {t}_child")

@@ -153,9 +153,9 @@ def test_rejected_rows_are_listed_when_the_batch_says_continue(numbers):
 
 def test_a_created_target_leaves_out_foreign_keys_and_triggers_and_says_so(numbers):
     numbers.source(
-        "CREATE TABLE {t}_child (id INT PRIMARY KEY, of INT, CONSTRAINT {t}_fk FOREIGN KEY (of) REFERENCES {t} (id))"
+        "CREATE TABLE {t}_child (id INT PRIMARY KEY, parent INT, CONSTRAINT {t}_fk FOREIGN KEY (parent) REFERENCES {t} (id))"
     )
-    numbers.source("CREATE TRIGGER {t}_child_trigger BEFORE INSERT ON {t}_child FOR EACH ROW SET NEW.of = 1")
+    numbers.source("CREATE TRIGGER {t}_child_trigger BEFORE INSERT ON {t}_child FOR EACH ROW SET NEW.parent = 1")
     numbers.source("INSERT INTO {t}_child VALUES (1, 1)")
     child = f"{numbers.name}_child"
     result = numbers.run(numbers.batch(source__table=child, target__table=child, dynamodb__table=child))
