@@ -273,6 +273,28 @@ def runs(count: int, json_: bool) -> int:
 
 
 @cli.command()
+@click.argument("name")
+@click.option("-p", "parameters", type=(str, str), multiple=True, metavar="KEY VALUE", help="A parameter; repeatable.")
+@as_json
+def notebook(name: str, parameters: tuple[tuple[str, str], ...], json_: bool) -> int:
+    """Run notebook NAME unattended, its parameters checked first; output and a page to read go under runs/."""
+    from dataops.workbook.notebook import run_notebook
+    from dataops.workbook.run import runs_folder
+    from dataops.workbook.stack import attach
+
+    attach()
+    done = run_notebook(name, dict(parameters), runs_folder())
+    shown = {"notebook": done.notebook, "status": done.status, "output": str(done.output), "page": str(done.page)}
+    if json_:
+        click.echo(json.dumps({**shown, "seconds": round(done.seconds, 3), "cause": done.cause}))
+    else:
+        click.echo(
+            f"{done.notebook}: {done.status} ({done.seconds:.1f} s)  {os.path.relpath(done.page or done.output)}"
+        )
+    return _fail(f"{done.notebook}: {done.cause}", 1) if done.cause else 0
+
+
+@cli.command()
 @stack_name
 @click.option("--port", type=int, default=0, help="The port (default: a free one).")
 @click.option("--no-browser", is_flag=True, help="Do not open a browser.")

@@ -153,9 +153,47 @@ def test_package_builds_the_same_zip_twice(tmp_path):
     assert Path(first["path"]).read_bytes() == Path(second["path"]).read_bytes()
 
 
+def test_a_notebook_runs_unattended_and_leaves_a_page(stack, tmp_path):
+    done = dataops("notebook", "inspect-source", "-p", "batch", "customers", "-p", "rows", "2", "--json", cwd=tmp_path)
+    told = last_json(done)
+    assert (done.returncode, told["status"]) == (0, "succeeded"), done.stderr
+    assert "customers: 12 columns" in Path(tmp_path, told["page"]).read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (
+            ["inspect-sorce"],
+            2,
+            "dataops: notebook 'inspect-sorce': is not in notebooks/ (did you mean inspect-source?)",
+        ),
+        (["inspect-source", "-p", "rows", "many"], 2, "parameter 'rows': expected int"),
+        (["inspect-source", "-p", "rows;import os", "1"], 2, "dataops: 01-inspect-source"),
+        (["inspect-source", "-p", "batch", "nosuch"], 1, "dataops: 01-inspect-source: "),
+    ],
+)
+def test_a_notebook_with_wrong_parameters_is_refused(stack, tmp_path, arguments, status, message):
+    done = dataops("notebook", *arguments, cwd=tmp_path)
+    assert done.returncode == status, done.stderr
+    assert message in done.stderr.splitlines()[-1]
+
+
 def test_every_command_has_help(stack):
     commands = re.findall(r"^  (\w+) ", dataops("--help").stdout.partition("Commands:")[2], re.MULTILINE)
-    assert set(commands) == {"demo", "up", "down", "status", "sql", "infer", "run", "package", "runs", "lab"}
+    assert set(commands) == {
+        "demo",
+        "up",
+        "down",
+        "status",
+        "sql",
+        "infer",
+        "run",
+        "package",
+        "runs",
+        "lab",
+        "notebook",
+    }
     for command in commands:
         assert len(dataops(command, "--help").stdout.splitlines()) > 4
 
