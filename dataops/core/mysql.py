@@ -31,8 +31,8 @@ SQL_MODE = "STRICT_ALL_TABLES,ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO,NO_ENGIN
 CONNECT_SECONDS, REPLY_SECONDS = 10, 300
 
 _NAMES = {code: name for name, code in vars(ER).items() if isinstance(code, int)}
-_TELLING = {1044, 1045, 1049, 1054, 1064, 1103, 1142, 1143, 1146, 1227, 1290, 1305, 1370, 1419}
-"""Errors whose text holds names only, never a row's value."""
+_TELLING = {1044, 1045, 1049, 1054, 1103, 1142, 1143, 1146, 1227, 1290, 1305, 1370, 1419}
+"""Errors whose text holds names only. A syntax error is not among them: it quotes what stands near, values too."""
 _TRANSIENT = {
     1040,
     1053,

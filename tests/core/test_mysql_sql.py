@@ -57,6 +57,7 @@ def test_where_is_one_condition_with_its_percent_signs_kept():
             Permanent,
             "t: MySQL error 1054 (BAD_FIELD_ERROR): Unknown",
         ),
+        (pymysql.ProgrammingError(1064, "near 'secret' at line 1"), Permanent, "t: MySQL error 1064 (PARSE_ERROR)"),
         (pymysql.OperationalError(1213, "Deadlock 'secret'"), Unreachable, "t: MySQL error 1213 (LOCK_DEADLOCK)"),
         (pymysql.OperationalError(2013, "Lost connection"), Unreachable, "t: MySQL error 2013 (connection lost)"),
         (pymysql.InterfaceError(0, ""), Unreachable, "t: MySQL error 0 (connection lost)"),
