@@ -141,14 +141,14 @@ def status(name: str, json_: bool) -> int:
 @stack_name
 def sql(side: str, file: str | None, name: str) -> int:
     """Run SQL against an embedded database: a dump FILE (`-`: standard input), or a prompt."""
-    from dataops.local.sqlfile import prompt, run_script
+    from dataops.local.sqlfile import prompt, read_script, run_script
 
     with _open_side(side, name) as connection:
         if file is None and sys.stdin.isatty():
             prompt(connection, input, _show_rows)
             return 0
         source = file or "-"
-        text = sys.stdin.read() if source == "-" else _read_text(Path(source))
+        text = sys.stdin.read() if source == "-" else read_script(Path(source))
         done = run_script(connection, text, Path(source).name)
         click.echo(f"{side}: {done.statements:,} statements, {done.rows:,} rows changed", err=True)
     return 0
@@ -175,7 +175,7 @@ def infer(
     empty_string: str,
 ) -> int:
     """Draft the batch file of TABLE from the source's schema and what the target allows."""
-    from dataops.workbook.infer import draft_batches
+    from dataops.workbook.infer import draft_batches, write_drafts
     from dataops.workbook.stack import attach
 
     if (table is None) != all_ or (all_ and output is None):
@@ -184,14 +184,10 @@ def infer(
     drafts = draft_batches(
         [table] if table else None, database=database, empty_string=empty_string, secrets=(source_secret, target_secret)
     )
-    for name, text in drafts:
-        path = output / f"{name}.yml" if all_ and output else output
-        if path is None:
-            click.echo(text, nl=False)
-        else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, "utf-8")
-            click.echo(str(path), err=True)
+    for path in write_drafts(drafts, output, many=all_):
+        click.echo(str(path), err=True)
+    if output is None:
+        click.echo(drafts[0][1], nl=False)
     return 0
 
 
@@ -339,15 +335,6 @@ def _open_side(side: str, name: str) -> Connection:
     if stack is None:
         raise StackError(f"stack {name}: is not up; start it with `dataops up`")
     return open_server(stack.info.source if side == "source" else stack.info.target)
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise BatchFileError(f"{path}: is not UTF-8 text (byte {error.start})") from error
-    except OSError as error:
-        raise BatchFileError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def _show_rows(columns: list[str], rows: list[Any]) -> None:

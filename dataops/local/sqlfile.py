@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pymysql
 
 from dataops.core.mysql import located_error
-from dataops.errors import DataOpsError, Permanent
+from dataops.errors import BatchFileError, DataOpsError, Permanent
 
 if TYPE_CHECKING:
     from pymysql.connections import Connection
@@ -62,6 +63,16 @@ def split_statements(text: str) -> Iterator[Statement]:
         token = _TOKEN.match(text, at) if text[at] in _QUOTES else None
         at = token.end() if token else at + 1 if text[at] == "\n" else _next_interesting(text, at + 1, delimiter)
     yield from _statement(text, start, len(text))
+
+
+def read_script(path: Path) -> str:
+    """The text of a script. Raises BatchFileError when it cannot be read or is not UTF-8."""
+    try:
+        return path.read_text("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BatchFileError(f"{path}: is not UTF-8 text (byte {error.start})") from error
+    except OSError as error:
+        raise BatchFileError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def run_script(connection: Connection, text: str, source: str) -> ScriptResult:

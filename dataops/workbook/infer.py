@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -68,6 +69,17 @@ def draft_batches(
             draft = infer_batch(table, into, database=database, empty_string=empty_string, secrets=secrets)
             drafts.append((str(draft["batch"]), draft_text(draft, into is not None)))
     return drafts
+
+
+def write_drafts(drafts: list[tuple[str, str]], output: Path | None, *, many: bool) -> list[Path]:
+    """Write drafts to the file `output`, or with `many` into the folder `output`; gives the paths written."""
+    if output is None:
+        return []
+    paths = [output / f"{name}.yml" if many else output for name, _ in drafts]
+    for path, (_, text) in zip(paths, drafts, strict=True):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+    return paths
 
 
 def batch_name(table: str) -> str:
