@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from dataops.local.stack import runtime_folder
 from dataops.workbook.demo import open_server
 from tests.samples import declared
 
@@ -201,9 +202,11 @@ def test_every_command_has_help(stack):
 def test_the_demo_runs_everything_once_and_leaves_nothing(tmp_path):
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "DATAOPS_"))}
     command = [sys.executable, "-m", "dataops.cli", "demo"]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "All three stores agree, and the 30 orders deleted at the source are gone from the target." in done.stdout
+    process = subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    output, errors = process.communicate()
+    assert process.returncode == 0, errors
+    assert "All three stores agree, and the 30 orders deleted at the source are gone from the target." in output
     assert len(list((tmp_path / "runs").glob("*/report.html"))) == 6
-    name = re.search(r"demo-\d+", str(list(Path("/tmp").glob("dataops-*/demo-*"))))
-    assert name is None
+    assert not (runtime_folder() / f"demo-{process.pid}").exists()
