@@ -107,7 +107,7 @@ def _values(column: Column) -> tuple[Callable[[Any], Value], Callable[[Value], R
     if kind == "decimal":
         return Decimal, lambda value: format(_expect(value, Decimal, int), "f")
     if kind in ("float", "double"):
-        return float, lambda value: repr(float(_expect(value, float, int)))
+        return float, lambda value: repr(_finite(float(_expect(value, float, int))))
     if kind in ("binary", "geometry"):
         return bytes, lambda value: _expect(value, bytes)
     if column.data_type in ("datetime", "timestamp"):
@@ -120,6 +120,12 @@ def _expect(value: Any, *types: type) -> Any:
     if isinstance(value, bool) or not isinstance(value, types):
         raise Unstorable(f"the transform gave {type(value).__name__}, expected {types[0].__name__}")
     return value
+
+
+def _finite(number: float) -> float:
+    if not math.isfinite(number):
+        raise Unstorable("the transform gave a number that MySQL does not have")
+    return number
 
 
 def _stored_as(wanted: str, column: Column) -> tuple[Callable[[Any], Attribute], Callable[[Attribute], Any], str]:

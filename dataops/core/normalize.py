@@ -56,6 +56,8 @@ class Codec:
         self._transform = transform
         self._batch = batch
         self._key = key_of_rows(batch, source)
+        keyed = (name for key in batch.dynamodb.keys for name in key_columns(key) if name not in batch.added_columns)
+        self._fixed = tuple(dict.fromkeys((*self._key, *keyed)))
         self._fields = {column.name: _Field(column, batch, target) for column in self._stored}
         self._keys = [
             _KeyField(key, "key", self._fields, limit)
@@ -131,7 +133,7 @@ class Codec:
             return None
         if set(result) != set(self._fields):
             raise SchemaMismatch(_transform_columns(self._batch, set(result), set(self._fields)))
-        for name in self._key:
+        for name in self._fixed:
             if result[name] != values[name]:
                 raise _Reject(name, "the transform changed a key column")
         return {name: field.from_transform(result[name]) for name, field in self._fields.items()}

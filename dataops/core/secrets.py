@@ -30,6 +30,9 @@ class Secret(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         return f"Secret({self.name!r}, host={self.host!r}, port={self.port})"
 
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("name", self.name), ("host", self.host), ("port", self.port)]
+
 
 def fetch_secret(name: str, client: SecretsManagerClient | None = None) -> Secret:
     """The secret called `name` (or its ARN). Raises SecretError when it is missing, refused or malformed."""
