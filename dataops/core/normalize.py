@@ -206,6 +206,7 @@ class _KeyField:
         self.name, self.columns, self.owner, self.limit = key_name(key), key_columns(key), owner, limit
         self._fill = compile_template(key) if isinstance(key, KeyTemplate) else None
         self.type = "S" if self._fill else fields[self.columns[0]].converter.key_type
+        self.comes_back = bool(self._fill) or fields[self.columns[0]].restores_empty
 
     def required(self, raws: dict[str, Raw], item: Item) -> Attribute:
         attribute = self._attribute(raws, item)
@@ -215,7 +216,7 @@ class _KeyField:
 
     def optional(self, raws: dict[str, Raw], item: Item) -> Attribute | None:
         attribute = self._attribute(raws, item)
-        if attribute is None and not self._fill and item.get(self.name) in ({"S": ""}, {"B": b""}):
+        if attribute is None and not self.comes_back and item.get(self.name) in ({"S": ""}, {"B": b""}):
             raise _Reject(self.name, f"is empty, and an attribute that keys index {self.owner} cannot be")
         return attribute
 

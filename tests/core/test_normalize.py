@@ -214,6 +214,14 @@ def test_an_empty_string_that_must_be_kept_cannot_key_an_index():
     assert stored("varchar(9)", "", **changes) == Rejection({"id": "1"}, "v", reason)
 
 
+def test_an_empty_string_of_a_not_null_column_is_left_out_of_an_index_and_comes_back():
+    changes = {"dynamodb__indexes": [{"name": "by", "partition_key": "v"}], "normalize": {"empty_string": "keep"}}
+    codec = codec_of("varchar(9)", nullable=False, **changes)
+    item = codec.encode(("1", ""))
+    assert "v" not in item
+    assert codec.decode(item)[1] == ""
+
+
 def test_a_template_key_is_an_attribute_of_its_own():
     key = {"name": "pk", "template": "ORDER#{id}#{v}"}
     item = codec_of("varchar(9)", dynamodb__partition_key=key).encode(("1", "a#b"))
