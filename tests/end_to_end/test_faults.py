@@ -154,7 +154,14 @@ def test_ctrl_c_stops_the_execution_and_rolls_back(case, elsewhere):
     names = {"batch": case.name, "source__table": case.name, "target__table": case.name, "dynamodb__table": case.name}
     (elsewhere / "slow.yml").write_text(yaml.safe_dump(declared(**names)))
     command = [sys.executable, "-m", "dataops.cli", "run", "slow.yml"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ)
+    process = subprocess.Popen(
+        command,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ,
+    )
     for line in process.stderr:
         if "chunks" in line:
             break

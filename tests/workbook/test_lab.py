@@ -24,8 +24,13 @@ OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 def lab(tmp_path):
     """A running lab: its process, its address and its token."""
     log = (tmp_path / "lab.log").open("w")
-    process = subprocess.Popen(
-        [sys.executable, "-c", SERVE], stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True
+    process = subprocess.Popen(  # SIGINT may be ignored where the tests were started
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        args=[sys.executable, "-c", SERVE],
+        stdout=subprocess.PIPE,
+        stderr=log,
+        text=True,
+        start_new_session=True,
     )
     try:
         address, _, token = process.stdout.readline().split()[1].partition("/lab?token=")
