@@ -14,15 +14,17 @@ from dataops.errors import BatchFileError, DataOpsError, Permanent
 
 if TYPE_CHECKING:
     from pymysql.connections import Connection
+    from pymysql.cursors import Cursor
 
-_DELIMITER = re.compile(r"[ \t]*delimiter[ \t]+(\S+)[ \t]*$", re.IGNORECASE)
-_TOKEN = re.compile(
-    r"""'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.|"")*"|`(?:[^`]|``)*`"""  # strings and quoted names
-    r"""|/\*.*?\*/"""  # comments, the /*! ... */ ones included: the server reads those itself
-    r"""|(?:--(?=[ \t\r\n]|\Z)|\#)[^\n]*""",
-    re.DOTALL,
-)
-_QUOTES = "'\"`/#-"
+# Possessive repeats: a string of megabytes costs one pass and no backtracking.
+_STRING = r"""'(?:[^'\\]++|\\.|'')*+'|"(?:[^"\\]++|\\.|"")*+"|`(?:[^`]++|``)*+`"""
+_COMMENT = r"/\*(?!M?!).*?\*/|(?:--(?=[ \t\r\n]|\Z)|\#)[^\n]*"  # but not /*! ... */: the server reads those itself
+_SANDBOX = r"/\*M?!999999\\-[^\n]*?\*/"
+_TOKEN = re.compile(f"{_STRING}|{_COMMENT}", re.DOTALL)
+_LEAD = re.compile(rf"(?:\s++|{_SANDBOX}|{_COMMENT})*+", re.DOTALL)
+_DELIMITER = re.compile(r"delimiter[ \t]+(\S+)[^\n]*", re.IGNORECASE)
+_VERSION_COMMENT = re.compile(r"/\*M?!")
+_STOPS = "'\"`/#*-"
 
 
 class Statement(NamedTuple):
@@ -32,37 +34,32 @@ class Statement(NamedTuple):
     line: int
 
 
+class ResultSet(NamedTuple):
+    """What a query gave: column names, and rows."""
+
+    columns: list[str]
+    rows: list[Any]
+
+
 class ScriptResult(NamedTuple):
-    """How many statements ran, and how many rows they changed."""
+    """How many statements ran, how many rows they changed, and what the last query among them gave."""
 
     statements: int
     rows: int
+    results: tuple[ResultSet, ...] = ()
 
 
 def split_statements(text: str) -> Iterator[Statement]:
     """The statements of a script in the mysql client's language.
 
     Knows DELIMITER, strings, quoted names and all comments; version comments (`/*!40101 ... */`) stay in the
-    statement, since the server reads them. MariaDB's sandbox line is left out.
+    statement, since the server reads them. MariaDB's sandbox line is left out. What a quote opens and nothing
+    closes is one statement up to the end, so that no part of a string is ever run.
     """
-    text = text.removeprefix("\ufeff")
-    delimiter, start, at = ";", 0, 0
-    while at < len(text):
-        if _at_line_start(text, at, start):
-            end = text.find("\n", at)
-            line = text[at : end if end >= 0 else len(text)]
-            changed = _DELIMITER.match(line.rstrip("\r"))
-            if changed or line.startswith("/*M!999999"):
-                delimiter = changed[1] if changed else delimiter
-                at = start = at + len(line) + 1
-                continue
-        if text.startswith(delimiter, at):
-            yield from _statement(text, start, at)
-            at = start = at + len(delimiter)
-            continue
-        token = _TOKEN.match(text, at) if text[at] in _QUOTES else None
-        at = token.end() if token else at + 1 if text[at] == "\n" else _next_interesting(text, at + 1, delimiter)
-    yield from _statement(text, start, len(text))
+    splitter = _Splitter()
+    yield from splitter.feed(text.removeprefix("\ufeff"))
+    if splitter.rest:
+        yield Statement(splitter.rest.rstrip(), splitter.line)
 
 
 def read_script(path: Path) -> str:
@@ -76,92 +73,117 @@ def read_script(path: Path) -> str:
 
 
 def run_script(connection: Connection, text: str, source: str) -> ScriptResult:
-    """Run all statements of a script; stops at the first that fails.
+    """Run all statements of a script and commit; stops at the first that fails.
 
-    Raises Permanent: file, line, the error's code and name, and no row's value.
+    Raises Permanent: file, line, the error's code and name, and no row's value. What an unfinished script
+    changed since its last commit is then left to the caller, who commits it or closes the connection.
     """
     statements = rows = 0
+    results: tuple[ResultSet, ...] = ()
     with connection.cursor() as cursor:
         cursor.execute("SET SESSION sql_mode = CONCAT(@@GLOBAL.sql_mode, ',NO_AUTO_VALUE_ON_ZERO')")
         for statement in split_statements(text):
             try:
-                rows += max(0, cursor.execute(statement.sql))
-                while cursor.nextset():
-                    pass
+                given, changed = _execute(cursor, statement.sql)
             except pymysql.MySQLError as error:
                 raise Permanent(str(located_error(f"{source}:{statement.line}", error))) from error
-            statements += 1
+            statements, rows, results = statements + 1, rows + changed, given or results
         connection.commit()
-    return ScriptResult(statements, rows)
+    return ScriptResult(statements, rows, results)
 
 
 def prompt(
     connection: Connection, read_line: Callable[[str], str], show: Callable[[list[str], list[Any]], None]
 ) -> None:
-    """A small interactive client: statements end with `;`, `quit` or the end of input ends it.
+    """A small interactive client: statements end with the delimiter, `quit` or the end of input ends it.
 
-    `show` gets column names and rows; an error is shown as one row and the prompt goes on.
+    `show` gets column names and rows; an error is shown as one row and the prompt goes on. As in the mysql
+    client a statement commits by itself, unless it stands in a transaction that the person began.
     """
-    pending = ""
+    connection.autocommit(True)
+    splitter = _Splitter()
     while True:
         try:
-            line = read_line("sql> " if not pending else "  -> ")
+            line = read_line("  -> " if splitter.rest else "sql> ")
         except EOFError:
             return
-        if not pending and line.strip().rstrip(";").lower() in ("quit", "exit"):
+        if not splitter.rest and line.strip().rstrip(";").lower() in ("quit", "exit"):
             return
-        pending += line + "\n"
-        if not line.rstrip().endswith(";"):
-            continue
-        for statement in split_statements(pending):
+        for statement in splitter.feed(line + "\n"):
             try:
-                show(*_run_one(connection, statement.sql))
+                for columns, rows in _run_one(connection, statement.sql):
+                    show(columns, rows)
             except DataOpsError as error:
                 show(["error"], [(str(error),)])
-        pending = ""
 
 
-def _run_one(connection: Connection, sql: str) -> tuple[list[str], list[Any]]:
+class _Splitter:
+    """Takes text in pieces that end with a line, gives the statements that are complete, keeps the rest."""
+
+    def __init__(self) -> None:
+        self.delimiter, self.rest, self.line = ";", "", 1
+
+    def feed(self, text: str) -> Iterator[Statement]:
+        text, at, counted = self.rest + text, 0, 0
+        while True:
+            at = _skip(_LEAD, text, at)
+            self.line += text.count("\n", counted, at)
+            counted = at
+            if command := _DELIMITER.match(text, at):
+                self.delimiter, at = command[1], command.end()
+                continue
+            end = _find_end(text, at, self.delimiter)
+            if end < 0:
+                self.rest = text[at:]
+                return
+            if sql := text[at:end].rstrip():
+                yield Statement(sql, self.line)
+            at = end + len(self.delimiter)
+
+
+def _skip(pattern: re.Pattern[str], text: str, at: int) -> int:
+    found = pattern.match(text, at)
+    return found.end() if found else at
+
+
+def _find_end(text: str, at: int, delimiter: str) -> int:
+    """Where the statement's delimiter stands, or -1: none does, or a string or comment is not closed."""
+    stops = re.compile(f"[{re.escape(_STOPS + delimiter[0])}]")
+    depth = 0
+    while found := stops.search(text, at):
+        at = found.start()
+        if (end := _skip(_TOKEN, text, at)) > at:
+            at = end
+        elif (end := _skip(_VERSION_COMMENT, text, at)) > at:
+            depth, at = depth + 1, end
+        elif depth and text.startswith("*/", at):
+            depth, at = depth - 1, at + 2
+        elif not depth and text.startswith(delimiter, at):
+            return at
+        elif text[at] in "'\"`" or text.startswith("/*", at):
+            return -1
+        else:
+            at += 1
+    return -1
+
+
+def _run_one(connection: Connection, sql: str) -> list[ResultSet]:
     with connection.cursor() as cursor:
         try:
-            changed = cursor.execute(sql)
+            results, changed = _execute(cursor, sql)
         except pymysql.MySQLError as error:
             raise located_error("sql", error) from error
+    return list(results) or [ResultSet(["rows changed"], [(changed,)])]
+
+
+def _execute(cursor: Cursor, sql: str) -> tuple[tuple[ResultSet, ...], int]:
+    """Every result set of a statement (a CALL may give several), and how many rows it changed."""
+    cursor.execute(sql)
+    results, changed = [], 0
+    while True:
         if cursor.description:
-            return [column[0] for column in cursor.description], list(cursor.fetchall())
-        connection.commit()
-        return ["rows changed"], [(changed,)]
-
-
-def _at_line_start(text: str, at: int, start: int) -> bool:
-    """Whether a client command may stand here: at the begin of a line, between statements."""
-    return (at == 0 or text[at - 1] == "\n") and not text[start:at].strip()
-
-
-def _next_interesting(text: str, at: int, delimiter: str) -> int:
-    found = re.compile(rf"[\n'\"`/#-]|{re.escape(delimiter[0])}").search(text, at)
-    return found.start() if found else len(text)
-
-
-def _statement(text: str, start: int, end: int) -> Iterator[Statement]:
-    sql = text[start:end]
-    lead = _lead(sql)
-    if lead < len(sql):
-        yield Statement(sql[lead:].rstrip(), text.count("\n", 0, start + lead) + 1)
-
-
-def _lead(sql: str) -> int:
-    """How many characters of blanks and plain comments stand before a statement."""
-    at = 0
-    while at < len(sql):
-        if sql[at].isspace():
-            at += 1
-        elif sql.startswith("/*", at) and sql[at + 2 : at + 3] not in ("!", "M"):
-            end = sql.find("*/", at + 2)
-            at = len(sql) if end < 0 else end + 2
-        elif sql[at] == "#" or re.match(r"--(?=[ \t\r\n]|\Z)", sql[at:]):
-            end = sql.find("\n", at)
-            at = len(sql) if end < 0 else end + 1
+            results.append(ResultSet([column[0] for column in cursor.description], list(cursor.fetchall())))
         else:
-            break
-    return at
+            changed += max(0, cursor.rowcount)
+        if not cursor.nextset():
+            return tuple(results), changed
