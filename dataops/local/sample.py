@@ -118,12 +118,35 @@ GIFTS = [None, None, None, None, "", "お誕生日おめでとう🎂", "いつ�
 STATUSES = ["delivered"] * 12 + ["shipped"] * 3 + ["paid"] * 3 + ["pending"] + ["cancelled"]
 
 
-class Changes(NamedTuple):
-    """Rows that a day of business added, changed and deleted."""
+class TableChanges(NamedTuple):
+    """Rows that a day of business added to a table, changed in it and deleted from it."""
 
     added: int
     changed: int
     deleted: int
+
+
+class Changes(NamedTuple):
+    """What a day of business did to each table, and in all."""
+
+    customers: TableChanges
+    orders: TableChanges
+    order_items: TableChanges
+
+    @property
+    def added(self) -> int:
+        """Rows added in all tables."""
+        return sum(table.added for table in self)
+
+    @property
+    def changed(self) -> int:
+        """Rows changed in all tables."""
+        return sum(table.changed for table in self)
+
+    @property
+    def deleted(self) -> int:
+        """Rows deleted from all tables."""
+        return sum(table.deleted for table in self)
 
 
 def write_sample(connection: Connection) -> dict[str, int]:
@@ -145,22 +168,27 @@ def write_sample(connection: Connection) -> dict[str, int]:
 def change_sample(connection: Connection) -> Changes:
     """The next day: new orders, new states, memos cleared, old orders deleted with their items."""
     chance = random.Random(SEED + 1)  # noqa: S311
+    last = FIRST_ORDER_NUMBER + 30
     with connection.cursor() as cursor:
+        cursor.execute("SET SESSION sql_mode = 'STRICT_ALL_TABLES', time_zone = '+00:00'")
         cursor.execute("SELECT customer_id FROM customers ORDER BY customer_id LIMIT 100")
         buyers = [(int(row[0]),) for row in cursor.fetchall()]
         orders, items = _orders(chance, buyers, FIRST_ORDER_NUMBER + ORDERS, 120)
-        changed = cursor.execute(
+        shipped = cursor.execute(
             "UPDATE orders SET status = 'shipped', updated_at = '2026-11-23 00:00:00.250' WHERE status = 'paid' "
             "ORDER BY order_id LIMIT 80"
         )
-        changed += cursor.execute("UPDATE customers SET memo = '' WHERE memo IS NOT NULL AND memo <> '' LIMIT 40")
-        last = FIRST_ORDER_NUMBER + 30
-        deleted = cursor.execute("DELETE FROM order_items WHERE order_id < %s", (last,))
-        deleted += cursor.execute("DELETE FROM orders WHERE order_id < %s", (last,))
+        cleared = cursor.execute("UPDATE customers SET memo = '' WHERE memo <> '' ORDER BY customer_id LIMIT 40")
+        items_gone = cursor.execute("DELETE FROM order_items WHERE order_id < %s", (last,))
+        orders_gone = cursor.execute("DELETE FROM orders WHERE order_id < %s", (last,))
     _insert(connection, "orders", orders)
     _insert(connection, "order_items", items)
     connection.commit()
-    return Changes(len(orders) + len(items), changed, deleted)
+    return Changes(
+        TableChanges(0, cleared, 0),
+        TableChanges(len(orders), shipped, orders_gone),
+        TableChanges(len(items), 0, items_gone),
+    )
 
 
 def _customer(chance: random.Random, number: int) -> tuple[Any, ...]:

@@ -12,6 +12,10 @@ def ask(connection, sql):
         return cursor.fetchall()
 
 
+def count(connection, rows):
+    return ask(connection, f"SELECT COUNT(*) FROM {rows}")[0][0]
+
+
 @pytest.fixture
 def shops(stack):
     """Two empty databases to write the sample into."""
@@ -36,8 +40,26 @@ def test_it_is_the_same_every_time_before_and_after_the_next_day(shops):
     assert 19_000 <= sum(counts[0].values()) <= 21_000
     assert checksums(shops[0]) == checksums(shops[1])
     before = checksums(shops[0])
+    ask(shops[1], "SET time_zone = '+09:00', sql_mode = ''")
     assert change_sample(shops[0]) == change_sample(shops[1])
     assert checksums(shops[0]) == checksums(shops[1]) != before
+
+
+def test_the_next_day_counts_what_it_did_to_each_table(shops):
+    shop = shops[0]
+    rows = write_sample(shop)
+    cleared = count(shop, "customers WHERE memo = ''")
+    old = count(
+        shop, "order_items WHERE order_id IN (SELECT order_id FROM (SELECT order_id FROM orders ORDER BY 1 LIMIT 30) o)"
+    )
+    changes = change_sample(shop)
+    assert changes.customers == (0, count(shop, "customers WHERE memo = ''") - cleared, 0) == (0, 40, 0)
+    assert changes.orders == (120, 80, 30)
+    assert changes.order_items.deleted == old
+    for table, done in changes._asdict().items():
+        assert count(shop, table) == rows[table] + done.added - done.deleted
+    assert (changes.added, changes.changed, changes.deleted) == (120 + changes.order_items.added, 120, 30 + old)
+    assert count(shop, "order_items i LEFT JOIN orders o USING (order_id) WHERE o.order_id IS NULL") == 0
 
 
 @pytest.mark.parametrize(
