@@ -3,13 +3,25 @@
 import re
 from urllib.parse import unquote
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dataops.batch import KeyTemplate
 from dataops.core.keys import compile_template
 
-VALUES = st.text(st.sampled_from(list("ab#%2|-語é")) | st.characters(exclude_categories=["Cs"]), max_size=8)
+VALUES = st.text(st.sampled_from(list("ab#%2|-.{}語é")) | st.characters(exclude_categories=["Cs"]), max_size=8)
+TEMPLATES = [
+    "{a}",
+    "A#{a}",
+    "{a}#{b}",
+    "{a}#{b}#",
+    "ITEM#{a}#{b}|x{c}",
+    "{a}--{b}-{c}",
+    "{a}-#{b}#-{c}.",
+    "品{a}/品{b} {c}",
+    "{a}:{a}|{b}",
+]
 
 
 def read_back(template: str, filled: str) -> tuple[str, ...]:
@@ -20,16 +32,28 @@ def read_back(template: str, filled: str) -> tuple[str, ...]:
     return tuple(unquote(value, errors="strict") for value in found.groups())
 
 
+@pytest.mark.parametrize("template", TEMPLATES)
 @given(VALUES, VALUES, VALUES)
-def test_every_value_can_be_read_back_from_the_key(a, b, c):
-    template = "ITEM#{a}#{b}|x{c}"
-    filled = compile_template(KeyTemplate("sk", template))({"a": a, "b": b, "c": c})
-    assert read_back(template, filled) == (a, b, c)
+def test_every_value_can_be_read_back_from_the_key(template, a, b, c):
+    key = KeyTemplate("sk", template)
+    values = {"a": a, "b": b, "c": c}
+    assert read_back(template, compile_template(key)(values)) == tuple(values[name] for name in key.columns)
 
 
-def test_a_delimiter_in_a_value_does_not_make_two_rows_one():
+@given(st.tuples(VALUES, VALUES), st.tuples(VALUES, VALUES), st.sampled_from(["{a}#{b}", "X{a}##{b}#"]))
+def test_two_keys_are_one_exactly_when_the_rows_are(one, other, template):
+    fill = compile_template(KeyTemplate("sk", template))
+    keys = [fill({"a": a, "b": b}) for a, b in (one, other)]
+    assert (keys[0] == keys[1]) == (one == other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [(("1#2", "3"), ("1", "2#3")), (("1%232", "3"), ("1#2", "3")), (("", "#"), ("#", "")), (("%", ""), ("%25", ""))],
+)
+def test_a_delimiter_in_a_value_does_not_make_two_rows_one(one, other):
     fill = compile_template(KeyTemplate("sk", "{a}#{b}"))
-    assert fill({"a": "1#2", "b": "3"}) != fill({"a": "1", "b": "2#3"})
+    assert fill(dict(zip("ab", one, strict=True))) != fill(dict(zip("ab", other, strict=True)))
 
 
 def test_plain_values_stay_readable():
