@@ -10,7 +10,9 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dataops.core.item import item_size
 from dataops.core.normalize import Codec, Rejection
+from dataops.core.schema import Column
 from dataops.errors import SchemaMismatch
 from tests.samples import batch_of, column, table_of
 
@@ -136,6 +138,22 @@ def test_an_empty_string_by_policy(nullable, policy, attribute, back, emptied):
     assert count == emptied
 
 
+def test_a_rejected_row_counts_no_emptied_cell():
+    source = table_of(column("v", "varchar(9)"), column("w", "text", nullable=False))
+    codec, count = Codec(batch_of(dynamodb__sort_key="w"), source, None, None), Counter()
+    assert isinstance(codec.encode(("1", "", ""), count), Rejection)
+    assert count == {}
+    codec.encode(("1", "", "x"), count)
+    codec.encode(("2", "", "x"), count)
+    assert count == {"v": 2}
+
+
+@pytest.mark.parametrize("policy", ["to_null", "omit", "keep"])
+def test_an_empty_string_is_a_matter_of_text_alone(policy):
+    assert stored("varbinary(9)", b"", normalize={"empty_string": policy}) == {"B": b""}
+    assert stored("int(11)", None, normalize={"empty_string": policy}) == {"NULL": True}
+
+
 def test_a_rule_of_one_column_wins_over_the_batch():
     rule = {"columns": {"v": {"empty_string": "keep"}}}
     assert stored("varchar(9)", "", normalize=rule) == {"S": ""}
@@ -165,11 +183,32 @@ def test_as_chooses_another_form_and_returns_the_same(mysql_type, as_, raw, attr
         ("tinyint(1)", "bool", "2", "is neither 0 nor 1"),
         ("varchar(9)", "N", "1.50", "a number would not keep this text exactly"),
         ("varchar(9)", "N", "x", "is not a number"),
+        ("varchar(9)", "N", "", "is not a number"),
+        ("varchar(9)", "N", "1e5", "a number would not keep this text exactly"),
+        ("varchar(9)", "N", "+5", "a number would not keep this text exactly"),
+        ("varchar(9)", "N", " 5", "a number would not keep this text exactly"),
+        ("varchar(9)", "N", "1_0", "a number would not keep this text exactly"),
+        ("varchar(9)", "N", "５", "a number would not keep this text exactly"),
+        ("varchar(9)", "N", "-0", "a number would not keep this text exactly"),
+        ("varchar(9)", "N", "NaN", "a number would not keep this text exactly"),
+        ("varchar(9)", "N", "Infinity", "a number would not keep this text exactly"),
+        ("varchar(39)", "N", "9" * 39, "a number would not keep this text exactly"),
+        ("varchar(200)", "N", f"0.{'0' * 130}1", "a number would not keep this text exactly"),
+        ("bit(8)", "bool", b"\x02", "is neither 0 nor 1"),
         ("set('a')", "set", "", "DynamoDB has no empty set"),
         ("json", "document", '{"a": 123456789012345678901234567890123456789}', "holds a number of more than 38 digits"),
         ("json", "document", "[" * 33 + "]" * 33, "is nested deeper than 32 levels"),
         ("json", "document", "null", "is JSON null, which as a document could not be told from NULL"),
         ("text", "document", "{", "is not JSON"),
+        ("text", "document", "", "is not JSON"),
+        ("text", "document", "[NaN]", "is not JSON"),
+        ("text", "document", "-Infinity", "is not JSON"),
+        ("text", "document", "[" * 600 + "]" * 600, "is nested deeper than 32 levels"),
+        ("text", "document", "[" * 100_000, "is nested deeper than 32 levels"),
+        ("text", "document", '{"a": 1, "a": 2}', "holds an object with one name twice"),
+        ("text", "document", '["\\ud800"]', "holds a text that UTF-8 cannot hold"),
+        ("text", "document", "[1e400]", "holds a number out of DynamoDB's range"),
+        ("text", "document", "[1e-200]", "holds a number out of DynamoDB's range"),
     ],
 )
 def test_a_value_that_a_rule_cannot_keep_is_rejected(mysql_type, as_, raw, reason):
@@ -188,6 +227,7 @@ def test_a_rule_that_does_not_fit_the_type_is_refused():
         (None, "is NULL or empty, and keys the item"),
         ("", "is NULL or empty, and keys the item"),
         ("x" * 2049, "the key is 2,049 bytes, DynamoDB takes 2,048"),
+        ("語" * 683, "the key is 2,049 bytes, DynamoDB takes 2,048"),
     ],
 )
 def test_a_row_without_a_sound_key_is_rejected_with_its_column(raw, reason):
@@ -195,23 +235,89 @@ def test_a_row_without_a_sound_key_is_rejected_with_its_column(raw, reason):
     assert codec.encode(("1", raw)) == Rejection({"id": "1"}, "v", reason)
 
 
+@pytest.mark.parametrize(
+    ("changes", "limit"),
+    [
+        ({"dynamodb__partition_key": "v"}, 2048),
+        ({"dynamodb__sort_key": "v"}, 1024),
+        ({"dynamodb__indexes": [{"name": "by-v", "partition_key": "v"}]}, 2048),
+        ({"dynamodb__indexes": [{"name": "by-v", "partition_key": "id", "sort_key": "v"}]}, 1024),
+    ],
+)
+def test_a_key_may_be_as_long_as_dynamodb_takes_it_and_no_longer(changes, limit):
+    assert stored("text", "x" * limit, **changes) == {"S": "x" * limit}
+    reason = f"the key is {limit + 1:,} bytes, DynamoDB takes {limit:,}"
+    assert stored("text", "x" * (limit + 1), **changes) == Rejection({"id": "1"}, "v", reason)
+
+
+def test_an_empty_binary_key_is_rejected():
+    reason = "is NULL or empty, and keys the item"
+    assert stored("varbinary(9)", b"", dynamodb__sort_key="v") == Rejection({"id": "1"}, "v", reason)
+
+
+def test_a_double_that_must_be_text_cannot_be_a_number_key():
+    reason = "keys key as N, but this value must be stored as S"
+    assert stored("double", "1e308", dynamodb__sort_key="v") == Rejection({"id": "1"}, "v", reason)
+    assert stored("double", "1.5", dynamodb__sort_key="v") == {"N": "1.5"}
+
+
+@pytest.mark.parametrize(("mysql_type", "as_"), [("json", "document"), ("set('a')", "set"), ("tinyint(1)", "bool")])
+def test_a_document_set_or_bool_cannot_be_a_key(mysql_type, as_):
+    codec = {"dynamodb__sort_key": "v", "normalize": {"columns": {"v": {"as": as_}}}}
+    with pytest.raises(SchemaMismatch, match="column v keys key, so it cannot be a document, set or bool"):
+        codec_of(mysql_type, nullable=False, **codec)
+
+
+def test_a_binary_key_names_its_row_in_hexadecimal():
+    source = table_of(column("v", "varbinary(9)", nullable=False), column("w", "text"), key=("v",))
+    codec = Codec(batch_of(dynamodb__partition_key="w"), source, None, None)
+    assert codec.encode(("1", b"\0\xff", None)).key == {"v": "00ff"}
+
+
 def test_an_item_over_400_kilobytes_is_rejected():
     assert stored("longtext", "x" * 409_600).reason == "the item is larger than 409,600 bytes"
     assert stored("longtext", "x" * 409_000) == {"S": "x" * 409_000}
 
 
+def test_an_item_that_is_taken_still_fits_with_the_longest_stamp():
+    name = "b" * 40
+    border = next(
+        size for size in range(409_600, 0, -1) if isinstance(stored("longtext", "x" * size, batch=name), dict)
+    )
+    item = codec_of("longtext", batch=name).encode(("1", "x" * border))
+    assert item_size(item | {f"_gen_{name}": {"N": "9" * 38}}) <= 400 * 1024
+    assert border > 409_500
+
+
 @pytest.mark.parametrize("raw", [None, ""])
 def test_null_in_an_index_key_is_left_out_and_comes_back_as_null(raw):
-    codec = codec_of("varchar(9)", dynamodb__indexes=[{"name": "by", "partition_key": "v"}])
+    codec = codec_of("varchar(9)", dynamodb__indexes=[{"name": "by-v", "partition_key": "v"}])
     item = codec.encode(("1", raw))
     assert "v" not in item
     assert codec.decode(item)[1] is None
 
 
 def test_an_empty_string_that_must_be_kept_cannot_key_an_index():
-    changes = {"dynamodb__indexes": [{"name": "by", "partition_key": "v"}], "normalize": {"empty_string": "keep"}}
-    reason = "is empty, and an attribute that keys index by cannot be"
+    changes = {"dynamodb__indexes": [{"name": "by-v", "partition_key": "v"}], "normalize": {"empty_string": "keep"}}
+    reason = "is empty, and an attribute that keys index by-v cannot be"
     assert stored("varchar(9)", "", **changes) == Rejection({"id": "1"}, "v", reason)
+    assert stored("varbinary(9)", b"", **changes) == Rejection({"id": "1"}, "v", reason)
+
+
+def test_an_empty_string_in_an_index_key_that_is_not_null_is_left_out_and_comes_back():
+    changes = {"dynamodb__indexes": [{"name": "by-v", "partition_key": "v"}], "normalize": {"empty_string": "keep"}}
+    codec = codec_of("varchar(9)", nullable=False, **changes)
+    assert codec.encode(("1", "")) == {"id": {"N": "1"}}
+    assert codec.decode({"id": {"N": "1"}})[1] == ""
+
+
+@pytest.mark.parametrize("raws", [("1", None), ("1", "")])
+def test_a_template_that_keys_an_index_is_left_out_where_a_column_has_no_value(raws):
+    index = {"name": "by-v", "partition_key": {"name": "gsi", "template": "V#{v}"}}
+    codec = codec_of("varchar(9)", dynamodb__indexes=[index], normalize={"empty_string": "keep"})
+    assert "gsi" not in codec.encode(raws)
+    assert codec.encode(("1", "x"))["gsi"] == {"S": "V#x"}
+    assert codec.attributes == ("id", "v", "gsi")
 
 
 def test_an_empty_string_of_a_not_null_column_is_left_out_of_an_index_and_comes_back():
@@ -269,10 +375,92 @@ def test_a_declared_column_is_added():
         (lambda row: {**row, "v": None}, "v", "the transform gave NULL for a column that is NOT NULL"),
         (lambda row: {**row, "v": "2.50"}, "v", "the transform gave str, expected Decimal"),
         (lambda row: 1 / 0, "", "the transform raised ZeroDivisionError"),
+        (lambda row: {**row, "v": Decimal("NaN")}, "v", "the transform gave a number out of range"),
+        (lambda row: {**row, "v": Decimal("-Infinity")}, "v", "the transform gave a number out of range"),
+        (lambda row: {**row, "v": 2.5}, "v", "the transform gave float, expected Decimal"),
+        (lambda row: {**row, "v": True}, "v", "the transform gave bool, expected Decimal"),
     ],
 )
 def test_a_row_that_a_transform_spoils_is_rejected(function, column_, reason):
     assert transformed(function) == Rejection({"id": "1"}, column_, reason)
+
+
+@pytest.mark.parametrize(
+    ("mysql_type", "raw", "value", "reason"),
+    [
+        ("double", "1", float("nan"), "the transform gave a number out of range"),
+        ("double", "1", float("inf"), "the transform gave a number out of range"),
+        ("double", "1", 10**400, "the transform gave a value out of range"),
+        ("bit(8)", b"\1", 256, "the transform gave a value out of range"),
+        ("bit(8)", b"\1", -1, "the transform gave a value out of range"),
+        ("datetime", "2024-01-01 00:00:00", "yesterday", "is not a date and time"),
+        ("timestamp", "2024-01-01 00:00:00", "", "is not a date and time"),
+        ("datetime", "2024-01-01 00:00:00", "2024-01-01T00:00:00+09:00", "is not a date and time"),
+        ("datetime", "2024-01-01 00:00:00", datetime(2024, 1, 1), "the transform gave datetime, expected str"),
+        ("text", "x", "\ud800", "the transform gave a text that UTF-8 cannot hold"),
+        ("text", "x", b"x", "the transform gave bytes, expected str"),
+        ("blob", b"x", "x", "the transform gave str, expected bytes"),
+        ("int(11)", "1", "1", "the transform gave str, expected int"),
+    ],
+)
+def test_a_value_that_its_column_cannot_hold_is_rejected(mysql_type, raw, value, reason):
+    codec = codec_of(mysql_type, transform=lambda row: {**row, "v": value})
+    assert codec.encode(("1", raw)) == Rejection({"id": "1"}, "v", reason)
+
+
+def test_a_transform_may_not_change_what_keys_the_item():
+    codec = codec_of("varchar(9)", False, lambda row: {**row, "v": "y"}, dynamodb__partition_key="v")
+    assert codec.encode(("1", "x")) == Rejection({"id": "1"}, "v", "the transform changed a key column")
+
+
+@pytest.mark.parametrize(
+    ("mysql_type", "raw", "seen"),
+    [
+        ("int(11)", "5", 5),
+        ("decimal(9,2)", "2.50", Decimal("2.50")),
+        ("double", "0.1", 0.1),
+        ("bit(12)", b"\x0a\xbc", 0xABC),
+        ("blob", b"\0", b"\0"),
+        ("varchar(9)", "", ""),
+        ("datetime", "2024-02-29 01:02:03", "2024-02-29T01:02:03"),
+        ("timestamp", "2024-02-29 01:02:03", "2024-02-29T01:02:03Z"),
+        ("datetime", "0000-00-00 00:00:00", "0000-00-00 00:00:00"),
+        ("time", "-100:00:00", "-100:00:00"),
+        ("text", None, None),
+    ],
+)
+def test_a_transform_that_changes_nothing_changes_nothing(mysql_type, raw, seen):
+    rows = []
+    plain, codec = codec_of(mysql_type), codec_of(mysql_type, transform=lambda row: rows.append(row) or row)
+    assert codec.encode(("1", raw)) == plain.encode(("1", raw))
+    assert rows == [{"id": 1, "v": seen}]
+    assert type(rows[0]["v"]) is type(seen)
+
+
+@pytest.mark.parametrize(
+    "item",
+    [{"v": {"N": "5"}}, {"v": {"S": "not a moment"}}, {"v": {"M": {}}}, {}],
+    ids=["number", "text", "map", "nothing"],
+)
+def test_an_item_that_this_batch_did_not_write_is_not_bent_into_a_row(item):
+    with pytest.raises(SchemaMismatch, match="attribute v"):
+        codec_of("datetime").decode({"id": {"N": "1"}, **item})
+
+
+def test_generated_columns_are_stored_but_not_written_back():
+    generated = Column("twice", "int", "int(11)", generated=True)
+    codec = Codec(batch_of(), table_of(column("v", "int(11)"), generated), None, None)
+    item = codec.encode(("1", "2", "4"))
+    assert item["twice"] == {"N": "4"}
+    assert codec.decode(item) == ("1", "2")
+
+
+def test_selected_columns_keep_the_order_of_the_table():
+    source = table_of(column("a", "int(11)"), column("b", "int(11)"))
+    codec = Codec(batch_of(source__columns=["b", "id"]), source, None, None)
+    assert [of.name for of in codec.columns] == ["id", "b"]
+    with pytest.raises(SchemaMismatch, match=r"column 'c' is not in table orders"):
+        Codec(batch_of(source__columns=["id", "c"]), source, None, None)
 
 
 @pytest.mark.parametrize(
