@@ -1,17 +1,25 @@
 """The SQL that is built, held against another engine."""
 
 import sqlite3
+from decimal import Decimal
 
 import pymysql
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataops.core.mysql import condition, key_after, located_error, quote_name, quote_table, select_list
+from dataops.core.mysql import condition, key_after, key_order, located_error, quote_name, quote_table, select_list
 from dataops.errors import Permanent, Unreachable
 from tests.samples import column
 
 KEYS = st.tuples(*[st.integers(0, 3)] * 3)
+NAMES = st.text(st.sampled_from("ab`%\"'.; é語s"), min_size=1, max_size=8)
+
+
+def ask(base, sql, arguments=()):
+    """What SQLite says to SQL that is meant for `execute`: `%s` takes an argument, `%%` is a percent sign."""
+    literal = "\0".join(part.replace("%s", "?") for part in sql.split("%%"))
+    return base.execute(literal.replace("\0", "%"), arguments).fetchall()
 
 
 @given(st.lists(KEYS, max_size=30, unique=True), KEYS, st.sampled_from([">", "<="]))
@@ -23,6 +31,66 @@ def test_key_conditions_agree_with_tuple_order(rows, bound, operator):
     found = base.execute(f"SELECT a, b, c FROM t WHERE {term}".replace("%s", "?"), arguments).fetchall()
     expected = [row for row in rows if (row > bound if operator == ">" else row <= bound)]
     assert sorted(found) == sorted(expected)
+
+
+@given(st.lists(st.tuples(st.binary(max_size=3), st.integers(-2, 2)), max_size=20, unique=True), st.data())
+def test_paging_by_key_conditions_reads_every_row_once(rows, data):
+    size = data.draw(st.integers(1, 5))
+    base = sqlite3.connect(":memory:")
+    base.execute("CREATE TABLE t (a, b)")
+    base.executemany("INSERT INTO t VALUES (?, ?)", rows)
+    key = [column("a", "varbinary(3)"), column("b", "int(11)")]
+    read, after = [], None
+    while True:
+        where, arguments = key_after(key, after) if after else ("1", [])
+        page = ask(base, f"SELECT a, b FROM t WHERE {where} ORDER BY {key_order(key)} LIMIT {size}", arguments)
+        read += page
+        if len(page) < size:
+            break
+        after = page[-1]
+    assert read == sorted(rows)
+
+
+@given(NAMES)
+def test_a_quoted_name_is_one_name_to_another_engine(name):
+    base = sqlite3.connect(":memory:")
+    base.execute('CREATE TABLE t ("{}" INT)'.format(name.replace('"', '""')))
+    base.execute("INSERT INTO t VALUES (7)")
+    of = [column(name, "int(11)")]
+    term, arguments = key_after(of, ["6"])
+    assert ask(base, f"SELECT {select_list(of)} FROM t WHERE {term}", arguments) == [(7,)]
+    assert ask(base, f"SELECT {quote_name(name)} FROM {quote_table('main', 't')}") == [(7,)]
+
+
+@given(NAMES)
+def test_pymysql_formats_a_quoted_name_as_it_stands(name):
+    # As pymysql's own Cursor.mogrify does with a statement and its arguments.
+    assert quote_name(name) % () == "`" + name.replace("`", "``") + "`"
+
+
+@pytest.mark.parametrize(
+    ("mysql_type", "raw", "argument"),
+    [
+        ("bigint(20) unsigned", "18446744073709551615", 2**64 - 1),
+        ("decimal(38,2)", "9007199254740993.25", Decimal("9007199254740993.25")),
+        ("bit(12)", b"\x0a\xbc", 0xABC),
+        ("double", "0.1", 0.1),
+        ("varchar(9)", "1", "1"),
+        ("varbinary(9)", b"\xff", b"\xff"),
+        ("datetime", "2024-02-29 00:00:00", "2024-02-29 00:00:00"),
+    ],
+)
+def test_a_key_value_is_compared_in_its_own_type(mysql_type, raw, argument):
+    sql, arguments = key_after([column("a", mysql_type)], [raw])
+    assert sql == "((`a` > %s))"
+    assert arguments == [argument]
+    assert type(arguments[0]) is type(argument)
+
+
+def test_an_enum_is_ordered_as_it_is_compared():
+    key = [column("kind", "enum('z','a')"), column("n", "int(11)")]
+    assert key_order(key) == "CONCAT(`kind`), `n`"
+    assert "CONCAT(`kind`) = %s" in key_after(key, ["z", "1"])[0]
 
 
 @pytest.mark.parametrize(
