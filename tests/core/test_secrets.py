@@ -1,10 +1,13 @@
 """A secret is a value, or a located error that never shows it."""
 
+import io
 import json
+import pprint
 
 import boto3
 import pytest
 from botocore.stub import Stubber
+from rich.console import Console
 
 from dataops.core.secrets import fetch_secret, parse_secret
 from dataops.errors import Retryable, SecretError
@@ -35,6 +38,13 @@ def test_a_port_may_be_text():
         (json.dumps({**GOOD, "password": ""}), "secret s: field password is missing"),
         (json.dumps({key: GOOD[key] for key in ("host", "password")}), "secret s: field username is missing"),
         (json.dumps({**GOOD, "port": "hunter2"}), "secret s: field port has the wrong type"),
+        (json.dumps({**GOOD, "password": 12345}), "secret s: field password has the wrong type"),
+        (json.dumps({**GOOD, "host": ["hunter2"]}), "secret s: field host has the wrong type"),
+        (json.dumps({**GOOD, "tls": False}), "secret s: field tls has the wrong type"),
+        (json.dumps({**GOOD, "host": None}), "secret s: field host is missing"),
+        ("null", "secret s: expected a JSON object"),
+        ('"hunter2"', "secret s: expected a JSON object"),
+        ("[" * 100_000, "secret s: expected a JSON object"),
         (json.dumps({**GOOD, "tls": "off"}), 'secret s: tls "off" is for a loopback host only'),
     ],
 )
@@ -45,8 +55,33 @@ def test_a_wrong_secret_is_located_and_never_shown(text, message):
     assert "hunter2" not in str(caught.value)
 
 
-def test_printing_a_secret_hides_the_password():
-    assert "hunter2" not in repr(parse_secret("s", json.dumps(GOOD)))
+def printed_by_rich(value):
+    with io.StringIO() as told:
+        Console(file=told, width=200).print(value)
+        return told.getvalue()
+
+
+@pytest.mark.parametrize("show", [repr, str, "{}".format, pprint.pformat, printed_by_rich, lambda s: repr([s])])
+def test_printing_a_secret_hides_the_password(show):
+    told = show(parse_secret("s", json.dumps(GOOD)))
+    assert "hunter2" not in told
+    assert "db.example" in told
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
+def test_a_loopback_secret_may_go_without_tls(host):
+    assert parse_secret("s", json.dumps(GOOD | {"host": host, "tls": "off"})).tls == "off"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1.example", "localhost.example", "10.0.0.1", "0.0.0.0"])
+def test_no_other_host_may_go_without_tls(host):
+    with pytest.raises(SecretError, match='tls "off" is for a loopback host only'):
+        parse_secret("s", json.dumps(GOOD | {"host": host, "tls": "off"}))
+
+
+def test_a_secret_carries_its_own_ca_and_ignores_what_rds_adds():
+    secret = parse_secret("s", json.dumps(GOOD | {"ca": "PEM", "dbInstanceIdentifier": "x", "name": "other"}))
+    assert (secret.name, secret.ca) == ("s", "PEM")
 
 
 def test_a_binary_secret_is_read():
@@ -55,6 +90,14 @@ def test_a_binary_secret_is_read():
         asked = {"SecretId": "s", "VersionStage": "AWSCURRENT"}
         stub.add_response("get_secret_value", {"SecretBinary": json.dumps(GOOD).encode()}, asked)
         assert fetch_secret("s", client).password == "hunter2"
+
+
+def test_a_binary_secret_that_is_no_text_is_located():
+    client = boto3.client("secretsmanager", region_name="x", aws_access_key_id="a", aws_secret_access_key="b")
+    with Stubber(client) as stub:
+        stub.add_response("get_secret_value", {"SecretBinary": b"\xff\xfe"})
+        with pytest.raises(SecretError, match="secret s: expected a JSON object"):
+            fetch_secret("s", client)
 
 
 @pytest.mark.parametrize(
