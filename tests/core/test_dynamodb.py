@@ -4,8 +4,12 @@ import itertools
 
 import boto3
 import pytest
+from botocore.stub import Stubber
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dataops.core.dynamodb import (
+    ATTEMPTS,
     Limiter,
     PutWriter,
     UpdateWriter,
@@ -17,7 +21,7 @@ from dataops.core.dynamodb import (
     remove_stale,
     scan_page,
 )
-from dataops.errors import Permanent
+from dataops.errors import Permanent, Retryable, SchemaMismatch
 
 STAMP = "_gen_b"
 _numbers = itertools.count()
@@ -125,16 +129,124 @@ def test_a_missing_table_is_permanent(stack):
 def test_batches_keep_to_25_items_and_16_megabytes():
     small = [item(number) for number in range(60)]
     assert [(start, len(batch)) for start, batch in _batches(small)] == [(0, 25), (25, 25), (50, 10)]
-    large = [item(number, v={"B": b"x" * 390_000}) for number in range(50)]
+    large = [item(number, v={"B": b"x" * 900_000}) for number in range(50)]
     groups = list(_batches(large))
-    assert all(len(batch) * 390_000 <= 16 * 1024 * 1024 for _, batch in groups)
+    assert [(start, len(batch)) for start, batch in groups] == [(0, 18), (18, 18), (36, 14)]
     assert [one for _, batch in groups for one in batch] == large
+    assert list(_batches([])) == []
+
+
+@given(st.lists(st.integers(0, 9_000_000), max_size=80))
+def test_batches_are_as_full_as_they_may_be(sizes):
+    items = [{"a": {"B": bytes(size)}} for size in sizes]
+    groups = [batch for _, batch in _batches(items)]
+    weights = [sum(1 + len(one["a"]["B"]) for one in batch) for batch in groups]
+    assert [one for batch in groups for one in batch] == items
+    assert all(len(batch) <= 25 and weight <= 16 * 2**20 for batch, weight in zip(groups, weights, strict=True))
+    for batch, weight, after in zip(groups, weights, groups[1:], strict=False):
+        assert len(batch) == 25 or weight + 1 + len(after[0]["a"]["B"]) > 16 * 2**20
+
+
+class Watch:
+    """A clock that moves when somebody sleeps, or when it is told to."""
+
+    def __init__(self):
+        self.now, self.slept = 1000.0, []
+
+    def sleep(self, seconds):
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+def limiter_of(rate):
+    watch = Watch()
+    return Limiter(rate, lambda: watch.now, watch.sleep), watch
 
 
 def test_the_limiter_lets_its_rate_pass_over_time():
-    now = [0.0]
-    limiter = Limiter(10, lambda: now[0], lambda seconds: now.__setitem__(0, now[0] + seconds))
+    limiter, watch = limiter_of(10)
     for _ in range(10):
         limiter.spend([item(1)] * 10)
-    assert now[0] == pytest.approx(9.0)
-    Limiter(None, lambda: 0, lambda _: pytest.fail("never waits")).spend([item(1)] * 1000)
+    assert sum(watch.slept) == pytest.approx(9.0)
+
+
+def test_the_limiter_counts_write_units_and_not_items():
+    limiter, watch = limiter_of(10)
+    limiter.spend([{"a": {"S": "x" * 10_239}}])
+    assert watch.slept == []
+    limiter.spend([{"a": {"S": "x" * 10_240}}])
+    assert watch.slept == [pytest.approx(1.1)]
+
+
+def test_an_idle_limiter_saves_up_one_second_and_no_more():
+    limiter, watch = limiter_of(10)
+    watch.now += 3600
+    limiter.spend([item(1)] * 30)
+    assert watch.slept == [pytest.approx(2.0)]
+
+
+@pytest.mark.parametrize("rate", [0.5, 3])
+def test_one_batch_beyond_the_rate_waits_but_passes(rate):
+    limiter, watch = limiter_of(rate)
+    limiter.spend([item(1)] * 25)
+    assert watch.slept == [pytest.approx((25 - rate) / rate)]
+
+
+@given(st.lists(st.tuples(st.integers(1, 30), st.floats(0, 5)), max_size=30), st.integers(1, 50))
+def test_never_more_passes_than_the_rate_and_one_second_saved_up(bursts, rate):
+    limiter, watch = limiter_of(rate)
+    spent = 0
+    for count, idle in bursts:
+        watch.now += idle
+        limiter.spend([item(1)] * count)
+        spent += count
+        assert spent <= rate * (watch.now - 1000) + rate + 1e-6
+
+
+def test_without_a_rate_nothing_waits():
+    limiter, watch = limiter_of(None)
+    limiter.spend([item(1)] * 1000)
+    assert watch.slept == []
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "says"),
+    [
+        ("ThrottlingException", Retryable, "ThrottlingException"),
+        ("ProvisionedThroughputExceededException", Retryable, "ProvisionedThroughputExceededException"),
+        ("InternalServerError", Retryable, "InternalServerError"),
+        ("ResourceNotFoundException", Permanent, "is not there"),
+        ("ValidationException", SchemaMismatch, "DynamoDB refused it"),
+        ("AccessDeniedException", Permanent, "AccessDeniedException"),
+    ],
+)
+def test_an_error_of_dynamodb_is_told_by_table_and_code(code, kind, says):
+    client = boto3.client("dynamodb", region_name="x", aws_access_key_id="a", aws_secret_access_key="b")
+    with Stubber(client) as stub:
+        stub.add_client_error("get_item", code, "secret value")
+        with pytest.raises(kind, match=f"DynamoDB table t: .*{says}") as caught:
+            get_item(client, "t", {"pk": {"S": "secret"}})
+    assert type(caught.value) is kind
+    assert "secret" not in str(caught.value)
+
+
+def test_what_comes_back_unprocessed_is_sent_again(monkeypatch):
+    monkeypatch.setattr("dataops.core.dynamodb.time.sleep", lambda _: None)
+    client = boto3.client("dynamodb", region_name="x", aws_access_key_id="a", aws_secret_access_key="b")
+    first, second = ({"PutRequest": {"Item": item(number)}} for number in range(2))
+    with Stubber(client) as stub:
+        reply = {"UnprocessedItems": {"t": [second]}}
+        stub.add_response("batch_write_item", reply, {"RequestItems": {"t": [first, second]}})
+        stub.add_response("batch_write_item", {"UnprocessedItems": {}}, {"RequestItems": {"t": [second]}})
+        assert PutWriter(client, "t", Limiter(None)).write([item(0), item(1)]) == []
+        stub.assert_no_pending_responses()
+
+
+def test_what_stays_unprocessed_is_retryable(monkeypatch):
+    monkeypatch.setattr("dataops.core.dynamodb.time.sleep", lambda _: None)
+    client = boto3.client("dynamodb", region_name="x", aws_access_key_id="a", aws_secret_access_key="b")
+    with Stubber(client) as stub:
+        for _ in range(ATTEMPTS):
+            stub.add_response("batch_write_item", {"UnprocessedItems": {"t": [{"PutRequest": {"Item": item(0)}}]}})
+        with pytest.raises(Retryable, match="1 items stayed unprocessed after 10 attempts"):
+            PutWriter(client, "t", Limiter(None)).write([item(0)])
