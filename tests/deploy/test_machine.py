@@ -6,7 +6,8 @@ import pytest
 
 from dataops.deploy.machine import DEFINITION, definition, placeholder_of
 from dataops.deploy.package import handlers
-from dataops.errors import Permanent
+from dataops.errors import LeaseHeld, Permanent, Retryable, Unreachable
+from dataops.handlers.edge import edge
 
 MACHINE = json.loads(DEFINITION.read_text())
 PLATFORM = {
@@ -31,6 +32,15 @@ def targets(state):
     return found + [state[key] for key in ("Next", "Default") if key in state]
 
 
+def reached_from(scope, start):
+    waiting, reached = [start], set()
+    while waiting:
+        name = waiting.pop()
+        reached.add(name)
+        waiting += [other for other in targets(scope["States"][name]) if other not in reached]
+    return reached
+
+
 @pytest.mark.parametrize("state", states("Task", "Map", "Parallel"))
 def test_work_is_retried_for_what_may_pass(state):
     (retry,) = state["Retry"]
@@ -51,28 +61,67 @@ def test_every_failure_is_caught(name):
     assert catch["Next"] == ends.get(name, "Roll Back")
 
 
+@pytest.mark.parametrize("state", states("Task", "Map", "Parallel"))
+def test_retry_and_catch_name_errors_that_somebody_raises(state):
+    named = {name for entry in [*state["Retry"], *state.get("Catch", [])] for name in entry["ErrorEquals"]}
+    ours = {name for name in named - PLATFORM if not name.startswith("States.")}
+    assert ours == {Retryable.__name__}
+    assert Permanent.__name__ not in {name for entry in state["Retry"] for name in entry["ErrorEquals"]}
+
+
+def test_a_handler_raises_exactly_the_name_that_retry_knows(stack):
+    @edge
+    def handler(event, context):
+        raise Unreachable("no answer") if event["run"] == "a" else LeaseHeld("held")
+
+    for run, kind in (("a", Retryable), ("b", Permanent)):
+        with pytest.raises(kind) as caught:
+            handler({"run": run}, None)
+        assert type(caught.value).__name__ == kind.__name__
+
+
+@pytest.mark.parametrize("state", states("Map"))
+def test_a_map_gives_back_nothing_and_loops_until_done(state):
+    inner = state["ItemProcessor"]["States"]
+    ends = [one for one in inner.values() if one.get("End")]
+    assert [(one["Type"], one["Result"]) for one in ends] == [("Pass", {})]
+    assert state["ResultPath"] is None
+    assert state["ItemProcessor"]["ProcessorConfig"]["Mode"] == "DISTRIBUTED"
+    assert state["MaxConcurrencyPath"] == "$.workers"
+
+
 def test_every_state_says_what_it_is_for():
     assert [n for scope in scopes() for n, state in scope["States"].items() if not state.get("Comment")] == []
 
 
 @pytest.mark.parametrize("scope", list(scopes()), ids=lambda scope: scope["StartAt"])
 def test_every_state_is_reached_and_every_transition_leads_somewhere(scope):
-    reached = {scope["StartAt"], *(name for state in scope["States"].values() for name in targets(state))}
-    assert reached == set(scope["States"])
+    assert reached_from(scope, scope["StartAt"]) == set(scope["States"])
+
+
+@pytest.mark.parametrize("scope", list(scopes()), ids=lambda scope: scope["StartAt"])
+def test_an_end_can_be_reached_from_every_state(scope):
+    ends = {n for n, s in scope["States"].items() if s.get("End") or s["Type"] in ("Succeed", "Fail")}
+    assert [name for name in scope["States"] if not reached_from(scope, name) & ends] == []
+    assert all(set(targets(scope["States"][name])) <= {"Not Closed", "Not Rolled Back"} for name in ends)
 
 
 def test_nothing_after_publish_leads_to_roll_back():
-    waiting, reached = [MACHINE["States"]["Publish"]["Next"]], set()
-    while waiting:
-        name = waiting.pop()
-        reached.add(name)
-        waiting += [other for other in targets(MACHINE["States"][name]) if other not in reached]
-    assert "Roll Back" not in reached
+    reached = reached_from(MACHINE, MACHINE["States"]["Publish"]["Next"])
+    assert reached == {"Close Run", "Not Closed"}
 
 
 def test_tasks_and_handlers_are_the_same():
     used = [s["Resource"] for scope in scopes() for s in scope["States"].values() if s["Type"] == "Task"]
     assert sorted(used) == sorted(f"${{{placeholder_of(function)}}}" for function in handlers())
+
+
+def test_a_handler_is_named_as_its_state():
+    tasks = {n: s["Resource"] for scope in scopes() for n, s in scope["States"].items() if s["Type"] == "Task"}
+    named = {name: "${" + "".join(word.capitalize() for word in name.split()) + "Arn}" for name in tasks}
+    assert tasks == named
+    files = {name.lower().replace(" ", "_") for name in tasks}
+    assert files == {path.rsplit(".", 2)[1] for path in handlers().values()}
 
 
 def test_state_carries_names_and_numbers_only():
@@ -94,3 +143,11 @@ def test_placeholders_are_filled():
 def test_a_placeholder_without_a_function_is_named():
     with pytest.raises(Permanent, match=r"batch.asl.json: no function for AccountRowsArn"):
         definition({})
+
+
+@pytest.mark.parametrize("name", ["NosuchArn", "Plan-Arn", "Plan.Arn", " PlanArn "])
+def test_a_placeholder_of_another_spelling_is_not_left_in(tmp_path, name):
+    path = tmp_path / "machine.json"
+    path.write_text(json.dumps({"Resource": f"${{{name}}}"}))
+    with pytest.raises(Permanent, match=rf"machine.json: no function for {name}"):
+        definition({"dataops-plan": "arn"}, path)

@@ -3,6 +3,7 @@
 import io
 import os
 import re
+import stat
 import subprocess
 import sys
 import tomllib
@@ -13,10 +14,11 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from dataops.deploy.package import PACKAGE, PYTHONS, VENDOR, build_zip, handlers
+from dataops.deploy.package import PACKAGE, PYTHONS, VENDOR, build_zip, cache_folder, fetch_wheels, handlers, zip_name
 from dataops.errors import BatchFileError
 from dataops.local.sandbox import make_runtime
 from dataops.workbook.run import list_batches
+from tests.samples import batch_of
 
 ROOT = PACKAGE.parent
 BUILD = (
@@ -32,6 +34,49 @@ def content():
 
 def names_in(content):
     return zipfile.ZipFile(io.BytesIO(content)).namelist()
+
+
+def test_entries_are_sorted_and_carry_no_time_and_no_owner(content):
+    entries = zipfile.ZipFile(io.BytesIO(content)).infolist()
+    assert [entry.filename for entry in entries] == sorted({entry.filename for entry in entries})
+    assert {entry.date_time for entry in entries} == {(1980, 1, 1, 0, 0, 0)}
+    assert {stat.filemode(entry.external_attr >> 16) for entry in entries} == {"-rw-r--r--"}
+    assert {entry.extra for entry in entries} == {b""}
+
+
+def test_the_order_of_batches_does_not_change_a_byte(content):
+    assert build_zip(list_batches()[::-1]) == content
+    assert zip_name(content) == f"dataops-{sha256(content).hexdigest()[:16]}.zip"
+
+
+def test_a_batch_brings_its_transform_and_the_packages_around_it(tmp_path, monkeypatch):
+    (tmp_path / "outer" / "inner").mkdir(parents=True)
+    for name in ("outer/__init__.py", "outer/inner/__init__.py", "outer/inner/rows.py", "outer/other.py"):
+        (tmp_path / name).write_text(f"# {name}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with_transform = build_zip([batch_of(transform="outer.inner.rows:enrich")])
+    added = set(names_in(with_transform)) - set(names_in(build_zip()))
+    assert added == {"outer/__init__.py", "outer/inner/__init__.py", "outer/inner/rows.py"}
+
+
+def test_every_wheel_in_it_is_one_that_the_pins_allow(content, tmp_path):
+    allowed = set(re.findall(r"sha256:([0-9a-f]{64})", VENDOR.read_text()))
+    wheels = fetch_wheels(cache_folder() / "wheels")
+    assert {sha256(wheel.read_bytes()).hexdigest() for wheel in wheels} == allowed
+    inside = {name: data for wheel in wheels for name, data in files_of(wheel).items()}
+    archive = zipfile.ZipFile(io.BytesIO(content))
+    assert all(inside[name] == archive.read(name) for name in names_in(content) if not name.startswith("dataops/"))
+
+
+def files_of(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def test_it_is_small_enough_for_lambda(content):
+    unzipped = sum(entry.file_size for entry in zipfile.ZipFile(io.BytesIO(content)).infolist())
+    assert len(content) < 50 * 2**20
+    assert unzipped < 250 * 2**20
 
 
 @pytest.mark.parametrize(("zone", "umask"), [("Asia/Tokyo", "0"), ("America/New_York", "63")])
@@ -98,7 +143,5 @@ def test_the_pinned_parts_lie_within_the_ranges_of_the_project():
 
 
 def test_a_transform_that_cannot_be_found_is_named():
-    from tests.samples import batch_of
-
     with pytest.raises(BatchFileError, match="transform: module no_such_module is not importable"):
         build_zip([batch_of(transform="no_such_module:f")])
