@@ -166,6 +166,14 @@ def test_trimmed_text_is_the_same_number_in_its_shortest_plain_form(number):
     assert trimmed == (format(number.normalize(Context(prec=60)), "f") if number else "0")
 
 
+@pytest.mark.parametrize(
+    ("text", "trimmed"),
+    [("-0.00", "0"), ("-0", "0"), ("000", "0"), ("-0.10", "-0.1"), ("0042", "42"), ("100", "100"), ("10.010", "10.01")],
+)
+def test_zeros_that_say_nothing_are_trimmed(text, trimmed):
+    assert trim_zeros(text) == trimmed
+
+
 @given(st.datetimes(), st.sampled_from(["", "Z"]))
 def test_a_real_moment_is_iso_8601_as_python_reads_it(moment, zone):
     text = iso_datetime(mysql_datetime(moment, 6), zone)

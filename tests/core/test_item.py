@@ -67,6 +67,13 @@ def test_spellings_are_one_exactly_when_decimal_says_so(one, other):
     assert (canonical_number(one) == canonical_number(other)) == (Decimal(one) == Decimal(other))
 
 
+@given(st.integers(-(10**20), 10**20) | st.integers(-30, 30), st.integers(0, 5))
+def test_every_spelling_of_a_number_gives_one_text(number, zeros):
+    spellings = [str(number), f"{number}.{'0' * zeros}", f"{number}{'0' * zeros}E-{zeros}", f"{number}E0"]
+    spellings += [f"-{text}" for text in spellings if not number]
+    assert len(set(map(canonical_number, spellings))) == 1
+
+
 @given(PLAIN_NUMBERS, PLAIN_NUMBERS)
 def test_numbers_are_one_exactly_when_decimal_says_so(one, other):
     assert (canonical_number(str(one)) == canonical_number(str(other))) == (one == other)
