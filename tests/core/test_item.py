@@ -134,7 +134,13 @@ def test_canonical_bytes_are_equal_exactly_when_values_are(one, other):
     assert (canonical_attribute(one) == canonical_attribute(other)) == same(deserialize(one), deserialize(other))
 
 
-@given(ATTRIBUTES, st.integers(0, 3), st.sampled_from("SB"))
+SETS = st.one_of(
+    st.sets(st.text("Sa:", max_size=2), min_size=1).map(lambda value: {"SS": sorted(value)}),
+    st.sets(st.binary(max_size=2), min_size=1).map(lambda value: {"BS": sorted(value)}),
+)
+
+
+@given(ATTRIBUTES | SETS, st.integers(0, 3), st.sampled_from("SB"))
 def test_no_text_can_be_made_to_look_like_another_attribute(attribute, place, kind):
     seen = canonical_attribute(attribute)
     forged = {"S": seen[place:].decode("latin-1")} if kind == "S" else {"B": seen[place:]}
