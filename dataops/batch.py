@@ -223,7 +223,8 @@ def read_batch(path: Path) -> Batch:
     from dataops._yaml import UniqueKeyLoader
 
     try:
-        declared = yaml.load(path.read_text(encoding="utf-8"), Loader=UniqueKeyLoader)  # noqa: S506 - a SafeLoader
+        text = path.read_text(encoding="utf-8")
+        declared = yaml.load(text, Loader=UniqueKeyLoader)  # noqa: S506 - a SafeLoader
     except OSError as error:
         raise BatchFileError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -232,6 +233,11 @@ def read_batch(path: Path) -> Batch:
         mark = error.problem_mark
         line = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
         raise BatchFileError(f"{path.name}{line}: not valid YAML: {error.problem}") from error
+    except yaml.reader.ReaderError as error:
+        number = text.count("\n", 0, error.position) + 1
+        raise BatchFileError(f"{path.name}:{number}: not valid YAML: holds a control character") from error
+    except RecursionError:
+        raise BatchFileError(f"{path.name}: is nested too deeply for a batch file") from None
     return parse_batch(declared, path.name)
 
 
@@ -306,6 +312,10 @@ def _key_problems(place: str, key: Key) -> Iterator[str]:
         if not key:
             yield f"{place}: expected a column or {{name, template}}, found an empty name"
         return
+    if not key.name:
+        yield f"{place}.name: expected the name of an attribute, found an empty one"
+    if re.search(r"[{}]", PLACEHOLDER.sub("", key.template)):
+        yield f"{place}.template: a brace has no partner"
     if not key.columns or not all(key.columns):
         yield f"{place}.template: expected at least one {{column}}, and no empty one"
     if "}{" in key.template:
@@ -327,8 +337,16 @@ def _table_problems(batch: Batch) -> Iterator[str]:
     if table.max_write_units is not None and table.max_write_units < 1:
         yield f"dynamodb.max_write_units: expected 1 or more write units a second, found {table.max_write_units}"
     seen: set[str] = set()
+    templates = {key.name: key.template for key in table.keys if isinstance(key, KeyTemplate)}
     for number, index in enumerate(table.indexes):
         place = f"dynamodb.indexes[{number}]"
+        if not DYNAMODB_NAME.fullmatch(index.name):
+            yield f"{place}.name: expected 3 to 255 letters, digits, . - or _"
+        if len({key_name(key) for key in index.keys}) < len(index.keys):
+            yield f"{place}.sort_key: is the same attribute as the partition key, {key_name(index.partition_key)}"
+        for key in index.keys:
+            if isinstance(key, KeyTemplate) and templates.setdefault(key.name, key.template) != key.template:
+                yield f"{place}: attribute '{key.name}' already has another template"
         if index.name in seen:
             yield f"{place}.name: '{index.name}' is already the name of another index"
         seen.add(index.name)

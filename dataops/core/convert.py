@@ -10,27 +10,27 @@ MySQL value, or `Unstorable` says why it cannot.
 
 from __future__ import annotations
 
-import json
 import math
+import re
 from calendar import monthrange
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple, TypeAlias
 
 from dataops.batch import ColumnRule
-from dataops.core.item import MAX_DEPTH, Attribute, depth
+from dataops.core.document import document_text, store_document
+from dataops.core.item import MAX_DIGITS, Attribute, Unstorable, fits_number
 from dataops.core.schema import Column
 from dataops.errors import SchemaMismatch
 
 Raw: TypeAlias = str | bytes | None
 Value: TypeAlias = int | Decimal | float | str | bytes | None
 
-MAX_DIGITS = 38
 SMALLEST, LARGEST = 1e-130, 9.99e125
 
-
-class Unstorable(ValueError):
-    """A value has no exact place in DynamoDB; the text is the reason, without the value."""
+_PLAIN_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+_DATETIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?Z?")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Converter(NamedTuple):
@@ -63,6 +63,8 @@ _NATURAL = {"integer": "N", "bit": "N", "decimal": "N", "float": "N", "double": 
 
 def _ways(column: Column) -> tuple[Callable[[Any], Attribute], Callable[[Attribute], Any], str]:
     kind, data_type = column.kind, column.data_type
+    if data_type == "year":
+        return lambda raw: {"N": str(int(raw))}, lambda attribute: f"{int(attribute['N']):04d}", "N"
     if kind == "integer":
         return lambda raw: {"N": str(int(raw))}, lambda attribute: str(int(attribute["N"])), "N"
     if kind == "bit":
@@ -99,13 +101,15 @@ def trim_zeros(text: str) -> str:
 def _values(column: Column) -> tuple[Callable[[Any], Value], Callable[[Value], Raw]]:
     """raw -> value and value -> raw, for the values that a transform sees and returns."""
     kind = column.kind
+    if column.data_type == "year":
+        return int, lambda value: f"{_expect(value, int):04d}"
     if kind == "integer":
         return int, lambda value: str(_expect(value, int))
     if kind == "bit":
         width = (column.precision + 7) // 8
         return lambda raw: int.from_bytes(raw, "big"), lambda value: _expect(value, int).to_bytes(width, "big")
     if kind == "decimal":
-        return Decimal, lambda value: format(_expect(value, Decimal, int), "f")
+        return Decimal, lambda value: format(_finite(_expect(value, Decimal, int)), "f")
     if kind in ("float", "double"):
         return float, lambda value: repr(_finite(float(_expect(value, float, int))))
     if kind in ("binary", "geometry"):
@@ -119,10 +123,12 @@ def _values(column: Column) -> tuple[Callable[[Any], Value], Callable[[Value], R
 def _expect(value: Any, *types: type) -> Any:
     if isinstance(value, bool) or not isinstance(value, types):
         raise Unstorable(f"the transform gave {type(value).__name__}, expected {types[0].__name__}")
+    if isinstance(value, str) and _SURROGATE.search(value):
+        raise Unstorable("the transform gave a text that UTF-8 cannot hold")
     return value
 
 
-def _finite(number: float) -> float:
+def _finite(number: Any) -> Any:
     if not math.isfinite(number):
         raise Unstorable("the transform gave a number that MySQL does not have")
     return number
@@ -137,13 +143,9 @@ def _stored_as(wanted: str, column: Column) -> tuple[Callable[[Any], Attribute],
     if wanted == "B" and kind == "text":
         return lambda raw: {"B": raw.encode()}, lambda attribute: bytes(attribute["B"]).decode(), "B"
     if wanted == "document" and kind in ("json", "text"):
-        return (
-            _store_document,
-            lambda attribute: json.dumps(_document_value(attribute), ensure_ascii=False),
-            "",
-        )
+        return store_document, document_text, ""
     if wanted == "set" and column.data_type == "set":
-        return _store_set, lambda attribute: ",".join(sorted(attribute["SS"])), ""
+        return _store_set, _load_set(column), ""
     if wanted == "bool" and kind in ("integer", "bit"):
         return _store_bool(column), _load_bool(column), ""
     raise SchemaMismatch(f"column {column.name}: {column.column_type} cannot be stored as {wanted}")
@@ -183,15 +185,17 @@ def _load_datetime(attribute: Attribute) -> str:
 
 
 def _raw_datetime(text: str) -> str:
+    if not _DATETIME.fullmatch(text):
+        raise Unstorable("is not a date and time")
     return text.removesuffix("Z").replace("T", " ")
 
 
 def _store_number(raw: str) -> Attribute:
     try:
-        digits = len(Decimal(raw).as_tuple().digits)
+        number = Decimal(raw)
     except InvalidOperation:
         raise Unstorable("is not a number") from None
-    if digits > MAX_DIGITS or trim_zeros(raw) != raw:
+    if not _PLAIN_NUMBER.fullmatch(raw) or trim_zeros(raw) != raw or not fits_number(number):
         raise Unstorable("a number would not keep this text exactly")
     return {"N": raw}
 
@@ -200,6 +204,13 @@ def _store_set(raw: str) -> Attribute:
     if not raw:
         raise Unstorable("DynamoDB has no empty set")
     return {"SS": raw.split(",")}
+
+
+def _load_set(column: Column) -> Callable[[Attribute], str]:
+    """The members in the order of the column's definition, as MySQL writes them."""
+    members = [name.replace("''", "'") for name in re.findall(r"'((?:[^']|'')*)'", column.column_type)]
+    places = {name: place for place, name in enumerate(members)}
+    return lambda attribute: ",".join(sorted(attribute["SS"], key=lambda name: (places.get(name, len(places)), name)))
 
 
 def _store_bool(column: Column) -> Callable[[Any], Attribute]:
@@ -217,47 +228,3 @@ def _store_bool(column: Column) -> Callable[[Any], Attribute]:
 def _load_bool(column: Column) -> Callable[[Attribute], Any]:
     _, unparse = _values(column)
     return lambda attribute: unparse(int(attribute["BOOL"]))
-
-
-def _store_document(raw: str) -> Attribute:
-    try:
-        value = json.loads(raw, parse_float=Decimal)
-    except ValueError:
-        raise Unstorable("is not JSON") from None
-    attribute = _document_attribute(value)
-    if "NULL" in attribute:
-        raise Unstorable("is JSON null, which as a document could not be told from NULL")
-    if depth(attribute) > MAX_DEPTH:
-        raise Unstorable(f"is nested deeper than {MAX_DEPTH} levels")
-    return attribute
-
-
-def _document_attribute(value: Any) -> Attribute:
-    match value:
-        case None:
-            return {"NULL": True}
-        case bool():
-            return {"BOOL": value}
-        case str():
-            return {"S": value}
-        case dict():
-            return {"M": {name: _document_attribute(of) for name, of in value.items()}}
-        case list():
-            return {"L": [_document_attribute(of) for of in value]}
-    if len(Decimal(value).as_tuple().digits) > MAX_DIGITS:
-        raise Unstorable(f"holds a number of more than {MAX_DIGITS} digits")
-    return {"N": str(value)}
-
-
-def _document_value(attribute: Attribute) -> Any:
-    ((kind, value),) = attribute.items()
-    match kind:
-        case "NULL":
-            return None
-        case "M":
-            return {name: _document_value(of) for name, of in value.items()}
-        case "L":
-            return [_document_value(of) for of in value]
-        case "N":
-            return int(value) if value.lstrip("-").isdigit() else float(value)
-    return value

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from decimal import Decimal
 from hashlib import blake2b
 from typing import Any
 
@@ -61,10 +60,15 @@ def _canonical_value(raw: Raw, column: Column) -> bytes:
 
 
 def _canonical_json(text: str) -> str:
+    """One text for every spelling of a JSON value: a number is `{"#": ...}`, an object `{"=": [[name, value], ...]}`."""
+
     def number(digits: str) -> Any:
-        return {"#": str(Decimal(digits).normalize())} if len(digits) < 1000 else digits
+        return {"#": canonical_number(digits)}
+
+    def members(pairs: list[tuple[str, Any]]) -> Any:
+        return {"=": sorted(pairs, key=lambda pair: pair[0])}
 
     try:
-        return json.dumps(json.loads(text, parse_float=number, parse_int=number), sort_keys=True)
-    except ValueError:
+        return json.dumps(json.loads(text, parse_float=number, parse_int=number, object_pairs_hook=members))
+    except (ValueError, ArithmeticError, RecursionError):
         return text

@@ -12,9 +12,23 @@ Item: TypeAlias = dict[str, Attribute]
 MAX_ITEM_BYTES = 400 * 1024
 MAX_KEY_BYTES = (2048, 1024)
 MAX_DEPTH = 32
+MAX_DIGITS = 38
 WRITE_UNIT_BYTES = 1024
 
 _EXACT = Context(prec=200, Emax=999_999, Emin=-999_999)
+
+
+class Unstorable(ValueError):
+    """A value has no exact place in DynamoDB; the text is the reason, without the value."""
+
+
+def fits_number(number: Decimal) -> bool:
+    """Whether a DynamoDB number holds it exactly: 38 digits, 1E-130 to 9.99...E+125.
+
+    Source: AWS, "Supported data types and naming rules in Amazon DynamoDB".
+    """
+    exact = number.is_finite() and len(number.as_tuple().digits) <= MAX_DIGITS
+    return exact and (not number or -130 <= number.adjusted() <= 125)
 
 
 def item_size(item: Item) -> int:
@@ -45,12 +59,12 @@ def canonical_attribute(attribute: Attribute | None) -> bytes:
         return b"-"
     ((kind, value),) = attribute.items()
     if kind == "S":
-        return b"S" + str(value).encode("utf-8", "surrogatepass")
+        return b"S:" + str(value).encode("utf-8", "surrogatepass")
     if kind == "N":
-        return b"N" + canonical_number(value).encode()
+        return b"N:" + canonical_number(value).encode()
     if kind == "B":
-        return b"B" + bytes(value)
-    return kind.encode() + json.dumps(_canonical_value(kind, value), sort_keys=True).encode()
+        return b"B:" + bytes(value)
+    return f"{kind}:".encode() + json.dumps(_canonical_value(kind, value), sort_keys=True).encode()
 
 
 def depth(attribute: Attribute) -> int:

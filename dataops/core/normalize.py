@@ -13,8 +13,8 @@ from typing import Any, TypeAlias
 import msgspec
 
 from dataops.batch import Batch, Key, KeyTemplate, key_columns, key_name
-from dataops.core.convert import Converter, Raw, Unstorable, Value, converter_of
-from dataops.core.item import MAX_ITEM_BYTES, MAX_KEY_BYTES, Attribute, Item, item_size
+from dataops.core.convert import Converter, Raw, Value, converter_of
+from dataops.core.item import MAX_ITEM_BYTES, MAX_KEY_BYTES, Attribute, Item, Unstorable, item_size
 from dataops.core.keys import compile_template
 from dataops.core.schema import Column, Table, declared_column
 from dataops.errors import SchemaMismatch
@@ -206,6 +206,8 @@ class _KeyField:
         self.name, self.columns, self.owner, self.limit = key_name(key), key_columns(key), owner, limit
         self._fill = compile_template(key) if isinstance(key, KeyTemplate) else None
         self.type = "S" if self._fill else fields[self.columns[0]].converter.key_type
+        if not self.type:
+            raise SchemaMismatch(f"column {self.columns[0]} keys {owner}, so it cannot be a document, set or bool")
         self.comes_back = bool(self._fill) or fields[self.columns[0]].restores_empty
 
     def required(self, raws: dict[str, Raw], item: Item) -> Attribute:

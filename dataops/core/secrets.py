@@ -58,7 +58,7 @@ def parse_secret(name: str, text: str) -> Secret:
     try:
         fields: dict[str, Any] = json.loads(text)
         missing = [field for field in ("host", "username", "password") if not fields.get(field)]
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         raise SecretError(
             f"secret {name}: expected a JSON object with host, port, username, password, dbname"
         ) from None

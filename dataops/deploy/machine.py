@@ -24,7 +24,7 @@ def definition(arns: Mapping[str, str], path: Path = DEFINITION) -> str:
     """
     values = {placeholder_of(function): arn for function, arn in arns.items()}
     text = path.read_text(encoding="utf-8")
-    unknown = sorted(set(re.findall(r"\$\{(\w+)\}", text)) - values.keys())
+    unknown = sorted(set(re.findall(r"\$\{([^}]*)\}", text)) - values.keys())
     if unknown:
         raise Permanent(f"{path.name}: no function for {unknown[0]}")
     return re.sub(r"\$\{(\w+)\}", lambda found: values[found[1]], text)
