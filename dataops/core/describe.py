@@ -39,8 +39,8 @@ def list_tables(connection: Connection, database: str | None = None) -> tuple[st
 
 _TABLES = """SELECT TABLE_NAME FROM information_schema.TABLES
     WHERE TABLE_SCHEMA = %s AND TABLE_TYPE = 'BASE TABLE' ORDER BY 1"""
-_COLUMNS = """SELECT COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, IS_NULLABLE, EXTRA, COLUMN_DEFAULT, GENERATION_EXPRESSION
-    FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s ORDER BY ORDINAL_POSITION"""
+_COLUMNS = """SELECT COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, IS_NULLABLE, EXTRA, COLUMN_DEFAULT, GENERATION_EXPRESSION,
+    CHARACTER_SET_NAME, CHARACTER_MAXIMUM_LENGTH FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s ORDER BY ORDINAL_POSITION"""
 _KEYS = """SELECT INDEX_NAME, COLUMN_NAME, SUB_PART FROM information_schema.STATISTICS
     WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s AND NON_UNIQUE = 0
     ORDER BY INDEX_NAME <> 'PRIMARY', INDEX_NAME, SEQ_IN_INDEX"""
@@ -56,7 +56,7 @@ def _columns(connection: Connection, database: str, table: str) -> tuple[Column,
         clauses = " ".join(row[0] for row in execute(connection, _JSON_CHECKS, (database, table)))
         json_checked = set(re.findall(r"json_valid\(`((?:[^`]|``)+)`\)", clauses))
     found = []
-    for name, data_type, column_type, nullable, extra, default, generated in execute(
+    for name, data_type, column_type, nullable, extra, default, generated, charset, length in execute(
         connection, _COLUMNS, (database, table)
     ):
         column = Column(
@@ -65,6 +65,7 @@ def _columns(connection: Connection, database: str, table: str) -> tuple[Column,
             has_default=default is not None,
             auto_increment="auto_increment" in extra.lower(),
             is_json=data_type == "json" or name.replace("`", "``") in json_checked,
+            charset=charset, length=int(length) if length is not None else None,
         )  # fmt: skip
         found.append(column)
     return tuple(found)

@@ -27,7 +27,10 @@ _KINDS: dict[str, Kind] = {
 
 
 class Column(msgspec.Struct, frozen=True):
-    """One column. `column_type` is MySQL's own text, such as `decimal(12,2) unsigned`."""
+    """One column. `column_type` is MySQL's own text, such as `decimal(12,2) unsigned`.
+
+    `charset` is the character set of a text, `length` the most characters or bytes that a text or binary holds.
+    """
 
     name: str
     data_type: str
@@ -37,6 +40,8 @@ class Column(msgspec.Struct, frozen=True):
     has_default: bool = False
     auto_increment: bool = False
     is_json: bool = False
+    charset: str | None = None
+    length: int | None = None
 
     @property
     def kind(self) -> Kind:
