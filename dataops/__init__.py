@@ -1,0 +1,8 @@
+"""Move MySQL tables through DynamoDB into another MySQL, and look at every step.
+
+`item_size` gives an item's size in bytes as DynamoDB bills it, `write_units` the write units of putting it.
+"""
+
+from dataops.core.item import item_size, write_units
+
+__all__ = ["item_size", "write_units"]

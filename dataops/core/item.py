@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64decode
 from decimal import Context, Decimal
 from typing import Any, TypeAlias
 
@@ -34,8 +35,9 @@ def fits_number(number: Decimal) -> bool:
 def item_size(item: Item) -> int:
     """Bytes that DynamoDB counts for an item: UTF-8 names and values.
 
-    Source: AWS, "DynamoDB item sizes and formats". A number counts about half a byte a significant digit plus one,
-    and one more when negative.
+    Source: AWS, "DynamoDB item sizes and formats", which is exact but for numbers ("approximately"). Those count as
+    published measurements have it: one byte, one more for each pair of digits (pairs as they stand about the decimal
+    point, without leading and trailing zeros), and one more when negative. Bytes may be `bytes` or base64 text.
     """
     return sum(len(name.encode()) + _attribute_size(attribute) for name, attribute in item.items())
 
@@ -82,7 +84,7 @@ def _attribute_size(attribute: Attribute) -> int:
     if kind == "N":
         return _number_size(value)
     if kind == "B":
-        return len(value)
+        return len(b64decode(value) if isinstance(value, str) else value)
     if kind in ("NULL", "BOOL"):
         return 1
     if kind == "M":
@@ -93,8 +95,12 @@ def _attribute_size(attribute: Attribute) -> int:
 
 
 def _number_size(text: str) -> int:
-    sign, digits, _ = Decimal(text).normalize(_EXACT).as_tuple()
-    return (len(digits) + 1) // 2 + 1 + sign
+    number = Decimal(text).normalize(_EXACT)
+    if not number:
+        return 1
+    sign, digits, exponent = number.as_tuple()
+    assert isinstance(exponent, int)
+    return 1 + (exponent + len(digits) - 1) // 2 - exponent // 2 + 1 + sign
 
 
 def _canonical_value(kind: str, value: Any) -> Any:
