@@ -1,6 +1,6 @@
 """One column's value in its three forms: the server's text, a Python value, a DynamoDB attribute.
 
-    raw        str | bytes | None     what MySQL's text protocol sends and what is loaded back
+    raw        str | bytes | None     what MySQL's text protocol sends and what is loaded back (or Inexact: it could not)
     value      int | Decimal | float | str | bytes | None      what a transform sees
     attribute  {"S": ...}             what DynamoDB stores
 
@@ -23,7 +23,14 @@ from dataops.core.item import MAX_DIGITS, Attribute, Unstorable, fits_number
 from dataops.core.schema import Column
 from dataops.errors import SchemaMismatch
 
-Raw: TypeAlias = str | bytes | None
+
+class Inexact(NamedTuple):
+    """A value that the server could not send exactly as text; `reason` says why. Its row is a rejection."""
+
+    reason: str
+
+
+Raw: TypeAlias = str | bytes | Inexact | None
 Value: TypeAlias = int | Decimal | float | str | bytes | None
 
 SMALLEST, LARGEST = 1e-130, 9.99e125
@@ -208,8 +215,7 @@ def _store_set(raw: str) -> Attribute:
 
 def _load_set(column: Column) -> Callable[[Attribute], str]:
     """The members in the order of the column's definition, as MySQL writes them."""
-    members = [name.replace("''", "'") for name in re.findall(r"'((?:[^']|'')*)'", column.column_type)]
-    places = {name: place for place, name in enumerate(members)}
+    places = {name: place for place, name in enumerate(column.members)}
     return lambda attribute: ",".join(sorted(attribute["SS"], key=lambda name: (places.get(name, len(places)), name)))
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import Any
 
-from dataops.core.convert import Raw
+from dataops.core.convert import Inexact, Raw
 from dataops.core.item import Item, canonical_attribute, canonical_number
 from dataops.core.schema import Column
 
@@ -48,6 +48,8 @@ def _framed(part: bytes) -> bytes:
 def _canonical_value(raw: Raw, column: Column) -> bytes:
     if raw is None:
         return b"-"
+    if isinstance(raw, Inexact):
+        return b"?"
     if isinstance(raw, bytes):
         return b"B" + (raw.lstrip(b"\0") if column.kind == "bit" else raw)
     if column.kind in ("integer", "decimal"):

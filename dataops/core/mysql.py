@@ -17,6 +17,7 @@ import pymysql
 from pymysql.constants import CLIENT, ER
 from pymysql.converters import encoders
 
+from dataops.core.convert import Inexact
 from dataops.core.secrets import LOOPBACK, Secret
 from dataops.errors import DataOpsError, Permanent, SecretError, Unreachable
 
@@ -126,10 +127,39 @@ def quote_table(database: str, table: str) -> str:
 
 
 def select_list(columns: Sequence[Column]) -> str:
-    """The columns as SQL that loses nothing: a FLOAT is widened, for its own text shows six digits only."""
+    """The columns as SQL that loses nothing: a FLOAT is widened, for its own text shows six digits only.
+
+    FLOAT(M,D) and DOUBLE(M,D) show D decimals only; a product is shown whole (and, unlike a sum, keeps -0).
+    """
     return ", ".join(
-        f"{quote_name(column.name)} + 0e0" if column.kind == "float" else quote_name(column.name) for column in columns
+        f"{quote_name(column.name)} * 1e0" if column.kind in ("float", "double") else quote_name(column.name)
+        for column in columns
     )
+
+
+UNICODE = ("utf8mb4", "utf8mb3", "utf8", "ascii", "latin1")
+"""Character sets whose every byte comes through utf8mb4 and back; latin1 is cp1252 with its gaps filled."""
+
+
+def exactness(column: Column) -> tuple[str, str] | None:
+    """SQL that is true where a value's text says everything about it, and what is wrong where it is not.
+
+    None for a column whose text always does.
+    """
+    name = quote_name(column.name)
+    if column.data_type == "json":
+        again = f"CAST(CAST({name} AS CHAR) AS JSON)"
+        same = f"{name} = {again} AND CAST({name} AS CHAR) = CAST({again} AS CHAR) COLLATE utf8mb4_bin"
+        return same, "holds a DECIMAL, date or binary inside JSON, which JSON text cannot carry"
+    if column.charset and column.charset not in UNICODE and column.kind == "text":
+        back = f"CONVERT(CONVERT({name} USING utf8mb4) USING {column.charset})"
+        return (
+            f"CAST({back} AS BINARY) = CAST({name} AS BINARY)",
+            f"holds {column.charset} text that Unicode cannot carry",
+        )
+    if column.data_type == "enum" and "" in column.members:
+        return f"{name} + 0 > 0", "is ENUM index 0, which cannot be told from its member ''"
+    return None
 
 
 def key_term(column: Column) -> str:
@@ -172,7 +202,10 @@ def key_order(key: Sequence[Column]) -> str:
 
 
 class PlainReader:
-    """Reads one table in key order, a page a query, with pymysql's own cursor: simple, slow, the oracle."""
+    """Reads one table in key order, a page a query, with pymysql's own cursor: simple, slow, the oracle.
+
+    A value whose text would not say everything about it is given as `Inexact`.
+    """
 
     def __init__(
         self,
@@ -184,6 +217,8 @@ class PlainReader:
     ) -> None:
         self._connection, self._table, self._columns, self._key = connection, table, columns, key
         self._where = condition(where)
+        found = {place: exactness(column) for place, column in enumerate(columns)}
+        self._checks = {place: check for place, check in found.items() if check}
 
     def read(self, after: Sequence[Any] | None, upto: Sequence[Any] | None, limit: int) -> list[Row]:
         """At most `limit` rows, in key order, with keys over `after` and not over `upto` (None: no bound)."""
@@ -194,17 +229,31 @@ class PlainReader:
                 conditions.append(term)
                 arguments += values
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+        checks = "".join(f", IFNULL({sql}, 1)" for sql, _ in self._checks.values())
         sql = (
-            f"SELECT {select_list(self._columns)} FROM {self._table}{where} "
+            f"SELECT {select_list(self._columns)}{checks} FROM {self._table}{where} "
             f"ORDER BY {key_order(self._key)} LIMIT {limit:d}"
         )
         with errors_located(f"reading {self._table}"):
-            return execute(self._connection, sql, arguments)
+            rows = execute(self._connection, sql, arguments)
+        return [self._checked(row) for row in rows] if self._checks else rows
+
+    def _checked(self, row: Sequence[Any]) -> Row:
+        """A row without its checks' results, and `Inexact` where one failed."""
+        values = list(row[: len(self._columns)])
+        for (place, (_, reason)), exact in zip(self._checks.items(), row[len(self._columns) :], strict=True):
+            if exact == "0":
+                values[place] = Inexact(reason)
+        return tuple(values)
 
     def key_of(self, row: Row) -> tuple[Any, ...]:
         """The key values of a row that this reader gave."""
         places = {column.name: place for place, column in enumerate(self._columns)}
-        return tuple(row[places[column.name]] for column in self._key)
+        values = tuple(row[places[column.name]] for column in self._key)
+        for value, column in zip(values, self._key, strict=True):
+            if isinstance(value, Inexact):
+                raise Permanent(f"reading {self._table}: key column {column.name} {value.reason}")
+        return values
 
 
 def _tls(secret: Secret) -> ssl.SSLContext | None:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 
 from dataops.batch import Batch, Key, KeyTemplate, key_columns, key_name
-from dataops.core.convert import Converter, Raw, Value, converter_of
+from dataops.core.convert import Converter, Inexact, Raw, Value, converter_of
 from dataops.core.item import MAX_ITEM_BYTES, MAX_KEY_BYTES, Attribute, Item, Unstorable, item_size
 from dataops.core.keys import compile_template
 from dataops.core.schema import Column, Table, declared_column
@@ -92,7 +92,7 @@ class Codec:
     def key_of(self, row: Row) -> dict[str, str | None]:
         """What names a source row to a person: its key columns' texts, bytes as hexadecimal."""
         raws = dict(zip(self._fields, row, strict=False))
-        return {name: _text(raws[name]) for name in self._key}
+        return {name: key_text(raws[name]) for name in self._key}
 
     def decode(self, item: Item) -> Row:
         """The target row in an item, as texts that MySQL takes. Raises SchemaMismatch for a foreign item."""
@@ -124,7 +124,7 @@ class Codec:
 
     def _apply_transform(self, raws: dict[str, Raw]) -> dict[str, Raw] | None:
         assert self._transform is not None
-        values = {name: None if raw is None else self._fields[name].parse(raw) for name, raw in raws.items()}
+        values = {name: field.to_transform(raws[name]) for name, field in self._fields.items() if name in raws}
         try:
             result = self._transform(dict(values))
         except Exception as error:  # a row that the user's code cannot take is a bad row, not a broken run
@@ -146,13 +146,17 @@ class _Field:
         self.column, self.name = column, column.name
         self.converter: Converter = converter_of(column, batch.normalize.columns.get(column.name))
         self.policy = batch.normalize.empty_string_of(column.name)
-        self.parse = self.converter.parse
         self.empties = column.kind == "text"
         self.restores_empty = self.empties and not column.nullable
         indexed = (key_name(key) for index in batch.dynamodb.indexes for key in index.keys)
         self.may_be_absent = self.policy == "omit" or column.name in indexed
         into = target.column(column.name) if target and target.has(column.name) else None
         self.required = into is not None and not into.nullable and not into.generated
+
+    def to_transform(self, raw: Raw) -> Value:
+        if isinstance(raw, Inexact):
+            raise _Reject(self.name, raw.reason)
+        return None if raw is None else self.converter.parse(raw)
 
     def from_transform(self, value: Value) -> Raw:
         if value is None:
@@ -176,9 +180,13 @@ class _Field:
         if raw is None:
             self._require_nullable()
             return NULL
+        if isinstance(raw, Inexact):
+            raise _Reject(self.name, raw.reason)
         try:
             return self.converter.store(raw)
         except Unstorable as error:
+            if raw == "" and self.restores_empty:
+                return NULL
             raise _Reject(self.name, str(error)) from None
 
     def load(self, item: Item) -> Raw:
@@ -228,7 +236,7 @@ class _KeyField:
         if self._fill is None:
             attribute = item[self.name]
         else:
-            attribute = {"S": self._fill({column: _text(raws[column]) or "" for column in self.columns})}
+            attribute = {"S": self._fill({column: key_text(raws[column]) or "" for column in self.columns})}
         self._check(attribute)
         return attribute
 
@@ -267,7 +275,10 @@ def key_of_rows(batch: Batch, source: Table) -> tuple[str, ...]:
     return tuple(dict.fromkeys(column for key in batch.dynamodb.keys for column in key_columns(key)))
 
 
-def _text(raw: Any) -> str | None:
+def key_text(raw: Raw) -> str | None:
+    """A key value as a person reads it: bytes as hexadecimal."""
+    if isinstance(raw, Inexact):
+        return "?"
     return raw.hex() if isinstance(raw, bytes) else raw
 
 

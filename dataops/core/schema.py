@@ -54,6 +54,12 @@ class Column(msgspec.Struct, frozen=True):
         return kind
 
     @property
+    def members(self) -> tuple[str, ...]:
+        """The texts that an ENUM or SET may hold, in the order of its definition."""
+        quoted = re.findall(r"'((?:[^']|'')*)'", self.column_type) if self.data_type in ("enum", "set") else []
+        return tuple(name.replace("''", "'") for name in quoted)
+
+    @property
     def precision(self) -> int:
         """Digits of a DECIMAL in all (65 where the type does not say)."""
         digits = re.search(r"\((\d+)", self.column_type)
