@@ -12,6 +12,7 @@
     run#<run>         segment#<id>       `Segment`: cursor and counts of what was loaded
     run#<run>         sweep, verify#<x>  progress of the states that scan the whole table
     run#<run>         rejection#<chunk>#<attempt>#<number>
+    run#<run>         offender#<number>  a row for whose key Plan refused the batch
 
 Every record is one JSON text in `data` and is overwritten whole: a repeated invocation leaves the same record.
 """
@@ -127,9 +128,14 @@ class Control:
         for number, rejection in enumerate(rejections, first):
             self._put(f"run#{self.run}", f"rejection#{chunk.id:04d}#{chunk.attempt:02d}#{number:09d}", rejection)
 
+    def save_offenders(self, rejections: Sequence[Rejection]) -> None:
+        """Write the rows for whose keys Plan refuses the batch."""
+        for number, rejection in enumerate(rejections):
+            self._put(f"run#{self.run}", f"offender#{number:04d}", rejection)
+
     def rejections(self, limit: int | None = None) -> list[Rejection]:
-        """The rejections of each chunk's last attempt, in order of key, at most `limit`."""
-        found: list[Rejection] = []
+        """What Plan refused, then the rejections of each chunk's last attempt, in order of key, at most `limit`."""
+        found = list(self._list("offender#", Rejection))
         for chunk in self.chunks():
             if chunk.rejected:
                 found += list(self._list(f"rejection#{chunk.id:04d}#{chunk.attempt:02d}#", Rejection))[: chunk.rejected]

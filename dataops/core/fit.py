@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dataops.batch import Batch, Index, Key, did_you_mean, key_columns, key_name
 from dataops.core.dynamodb import dynamodb_error
-from dataops.core.mysql import condition, errors_located, execute, quote_name, quote_table
-from dataops.core.normalize import Codec, key_of_rows, output_columns, selected_columns
+from dataops.core.mysql import condition, errors_located, exactness, execute, key_order, quote_table, select_list
+from dataops.core.normalize import Codec, Rejection, key_of_rows, key_text, output_columns, selected_columns
 from dataops.core.schema import Column, Table, declared_column
 from dataops.errors import Retryable, SchemaMismatch
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
 CASCADES = ("CASCADE", "SET NULL", "SET DEFAULT")
+SHOWN_ROWS = 1000
 
 
 def require_fit(batch: Batch, source: Table, target: Table | None) -> None:
@@ -28,26 +29,65 @@ def require_fit(batch: Batch, source: Table, target: Table | None) -> None:
         raise SchemaMismatch(problems[0])
 
 
-def require_unique_key(connection: Connection, batch: Batch, source: Table) -> None:
+def require_unique_key(
+    connection: Connection, batch: Batch, source: Table, report: Callable[[list[Rejection]], None] | None = None
+) -> None:
     """Prove that no two source rows share a DynamoDB key: by a unique key of the source, else by counting.
 
-    Raises SchemaMismatch with the number of keys that several rows share.
+    Raises SchemaMismatch with the number of keys that several rows share; `report` is given the rows, at most 1,000.
     """
-    columns = [column for key in batch.dynamodb.keys for column in key_columns(key)]
+    columns = list(dict.fromkeys(column for key in batch.dynamodb.keys for column in key_columns(key)))
+    _require_exact_keys(connection, batch, source, columns, report)
     sound = (key for key in source.keys if not any(source.column(name).nullable for name in key.columns))
     if any(set(key.columns) <= set(columns) for key in sound):
         return
-    exact = ", ".join(f"CAST({quote_name(name)} AS BINARY)" for name in columns)
+    exact = ", ".join(f"CAST({select_list([source.column(name)])} AS BINARY)" for name in columns)
     where = "".join(f" WHERE {term}" for term in condition(batch.source.where))
-    table = quote_table(source.database, source.name)
-    sql = f"SELECT COUNT(*) FROM (SELECT 1 FROM {table}{where} GROUP BY {exact} HAVING COUNT(*) > 1) doubled"
+    groups = f"FROM {quote_table(source.database, source.name)}{where} GROUP BY {exact} HAVING COUNT(*) > 1"
     with errors_located(f"source {source.name}: proving the key unique"):
-        doubled = int(execute(connection, sql)[0][0])
+        doubled = int(execute(connection, f"SELECT COUNT(*) FROM (SELECT 1 {groups}) doubled")[0][0])
+        if doubled and report:
+            rows = _offending_rows(connection, batch, source, f"({exact}) IN (SELECT {exact} {groups})")
+            report([Rejection(row, columns[0], "shares its DynamoDB key with another row") for row in rows])
     if doubled:
         raise SchemaMismatch(
             f"dynamodb: {doubled:,} keys ({', '.join(columns)}) are shared by several rows of "
-            f"{source.name}; each would overwrite another: add a column that tells them apart"
+            f"{source.name}; each would overwrite another: add a column that tells them apart (the report lists the rows)"
         )
+
+
+def _require_exact_keys(
+    connection: Connection,
+    batch: Batch,
+    source: Table,
+    columns: Sequence[str],
+    report: Callable[[list[Rejection]], None] | None,
+) -> None:
+    """A key whose text does not say everything about it cannot be a cursor, nor prove anything unique."""
+    table = quote_table(source.database, source.name)
+    for column in (source.column(name) for name in dict.fromkeys((*key_of_rows(batch, source), *columns))):
+        check = exactness(column)
+        if check is None:
+            continue
+        wrong = " AND ".join((f"NOT ({check[0]})", *condition(batch.source.where)))
+        with errors_located(f"source {source.name}: proving the key exact"):
+            count = int(execute(connection, f"SELECT COUNT(*) FROM {table} WHERE {wrong}")[0][0])
+            if count and report:
+                rows = _offending_rows(connection, batch, source, wrong)
+                report([Rejection(row, column.name, check[1]) for row in rows])
+        if count:
+            raise SchemaMismatch(f"source {source.name}: key column '{column.name}' {check[1]}, in {count:,} rows")
+
+
+def _offending_rows(connection: Connection, batch: Batch, source: Table, which: str) -> list[dict[str, str | None]]:
+    """What names the rows that `which` (SQL) picks to a person, at most 1,000 of them, in order of key."""
+    key = [source.column(name) for name in key_of_rows(batch, source)]
+    where = " AND ".join((which, *condition(batch.source.where)))
+    table = quote_table(source.database, source.name)
+    sql = f"SELECT {select_list(key)} FROM {table} WHERE {where} ORDER BY {key_order(key)} LIMIT {SHOWN_ROWS}"
+    return [
+        {column.name: key_text(raw) for column, raw in zip(key, row, strict=True)} for row in execute(connection, sql)
+    ]
 
 
 def require_dynamodb_table(client: DynamoDBClient, batch: Batch, codec: Codec) -> None:

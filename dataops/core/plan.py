@@ -126,7 +126,7 @@ def _make_plan(control: Control, batch: Batch, request: PlanRequest) -> Plan:
         require_fit(batch, source, None)
         transform = load_transform(batch)
         require_dynamodb_table(control.client, batch, Codec(batch, source, None, transform))
-        require_unique_key(source_connection, batch, source)
+        require_unique_key(source_connection, batch, source, control.save_offenders)
         with connect(fetch_secret(batch.target.secret)) as target_connection:
             target, left_out = _find_target(batch, source, source_connection, target_connection, request)
         chunks = list(cut_chunks(source_connection, batch, source, request.workers))

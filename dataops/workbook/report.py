@@ -100,8 +100,8 @@ def _parts(result: RunResult) -> Iterator[str]:
     if record.left_out:
         yield "<h2>Left out of the target table that was created</h2><ul>"
         yield "".join(f"<li>{escape(name)}</li>" for name in record.left_out) + "</ul>"
-    if record.rejected:
-        shown = f"{len(result.rejections):,} of {record.rejected:,}; all are in rejections.jsonl"
+    if result.rejections:
+        shown = f"{len(result.rejections):,} shown; all are in rejections.jsonl"
         yield f'<h2>Rejected rows</h2><p class="quiet">{shown}</p>{rejections_table(result)._repr_html_()}'
     if result.states:
         yield f"<h2>Seconds per state</h2>{draw_times(result.states)}"

@@ -145,7 +145,7 @@ def _write(result: RunResult, folder: Path) -> RunResult:
     folder.mkdir(parents=True, exist_ok=True)
     result = msgspec.structs.replace(result, folder=folder)
     (folder / "record.json").write_text(json.dumps(result.to_json(), indent=2, ensure_ascii=False) + "\n", "utf-8")
-    if result.record.rejected:
+    if result.rejections:
         with (folder / "rejections.jsonl").open("wb") as file:
             for rejection in Control(result.record.run).rejections():
                 file.write(msgspec.json.encode(rejection) + b"\n")
