@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from dataops.batch import key_columns
-from dataops.core.mysql import errors_located, execute, quote_name, quote_table
+from dataops.core.mysql import SQL_MODE, errors_located, execute, quote_name, quote_table
 from dataops.core.records import Plan
 from dataops.errors import Permanent, Unaccounted
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from dataops.core.schema import Column
 
 STATEMENT_ROWS, STATEMENT_BYTES = 500, 4 * 1024 * 1024
+TRUNCATED = "1265"
+"""The code of MySQL's warning that a value became ENUM index 0."""
 
 
 def staging_name(plan: Plan) -> str:
@@ -54,8 +56,23 @@ def drop_leftovers(connection: Connection, plan: Plan) -> None:
 def load_rows(connection: Connection, plan: Plan, columns: Sequence[Column], rows: Sequence[Row]) -> None:
     """Write rows into staging; loading the same rows again is harmless. A warning is an error.
 
-    The plain way, by multi-row REPLACE: it needs no `local_infile` and is the oracle of anything faster.
+    The plain way, by multi-row REPLACE: it needs no `local_infile` and is the oracle of anything faster. ENUM's index
+    0 is an error under strict mode, whoever writes it: rows that hold one are written without it, and what was
+    written is compared like every other row.
     """
+    zeros = [place for place, column in enumerate(columns) if column.data_type == "enum" and "" not in column.members]
+    plain = [row for row in rows if all(row[place] != "" for place in zeros)]
+    _replace(connection, plan, columns, plain)
+    if len(plain) < len(rows):
+        with_zeros = [row for row in rows if any(row[place] == "" for place in zeros)]
+        execute(connection, "SET sql_mode = %s", (SQL_MODE.replace("STRICT_ALL_TABLES,", ""),))
+        _replace(connection, plan, columns, with_zeros, allowed=TRUNCATED)
+        execute(connection, "SET sql_mode = %s", (SQL_MODE,))
+
+
+def _replace(
+    connection: Connection, plan: Plan, columns: Sequence[Column], rows: Sequence[Row], allowed: str | None = None
+) -> None:
     table = quote_table(plan.target.database, staging_name(plan))
     names = ", ".join(quote_name(column.name) for column in columns)
     one = f"({', '.join(['%s'] * len(columns))})"
@@ -63,10 +80,11 @@ def load_rows(connection: Connection, plan: Plan, columns: Sequence[Column], row
         with errors_located(f"target {plan.target.name}: loading staging"):
             sql = f"REPLACE INTO {table} ({names}) VALUES {', '.join([one] * len(group))}"
             execute(connection, sql, [value for row in group for value in row])
-            warnings = execute(connection, "SHOW WARNINGS")
+            warnings = [code for _, code, _ in execute(connection, "SHOW WARNINGS") if code != allowed]
         if warnings:
-            code = warnings[0][1]
-            raise Permanent(f"target {plan.target.name}: loading staging: {len(warnings)} warnings, first MySQL {code}")
+            raise Permanent(
+                f"target {plan.target.name}: loading staging: {len(warnings)} warnings, first MySQL {warnings[0]}"
+            )
 
 
 def count_rows(connection: Connection, table: str, where: str = "", arguments: Sequence[Any] = ()) -> int:
