@@ -1,29 +1,18 @@
 """Single states, called as Lambda calls them, killed between writing and recording, and called again."""
 
-import msgspec
 import pytest
 
 from dataops.core.control import Control
 from dataops.core.copy import account_rows, copy_chunk
 from dataops.core.load import load_segment, prepare_staging
-from dataops.core.plan import PlanRequest, plan_run
 from dataops.core.publish import publish
 from dataops.core.reconcile import verify_source, verify_staging
 from dataops.core.staging import staging_name
 from dataops.core.sweep import sweep_stale
-from dataops.core.task import Task
 from dataops.errors import LeaseHeld, Permanent, Unaccounted
-from dataops.workbook.stack import deploy_to_stack
+from tests.end_to_end.steps import at_once, copy_all, load_all, never, planned
 
 ROWS = 2500
-
-
-def at_once():
-    return True
-
-
-def never():
-    return False
 
 
 @pytest.fixture
@@ -34,27 +23,6 @@ def task(case):
     task = planned(case, "run-1")
     yield task
     task.__exit__(None, None, None)
-
-
-def planned(case, run):
-    run = f"{case.name}-{run}"
-    deploy_to_stack(case.batch())
-    batch = msgspec.to_builtins(case.batch())
-    plan_run(PlanRequest(run, f"arn:{run}", "2026-11-23T00:00:00Z", batch, workers=1, create_target=True))
-    return Task.open(run)
-
-
-def copy_all(task):
-    for chunk in task.control.chunks():
-        while not copy_chunk(task, chunk.id, never):
-            pass
-
-
-def load_all(task):
-    sweep_stale(task, never)
-    for segment in prepare_staging(task):
-        while not load_segment(task, segment, never):
-            pass
 
 
 def test_plan_may_be_repeated_and_gives_the_same(task, case):

@@ -1,0 +1,43 @@
+"""The states' work, done step by step in this process."""
+
+from __future__ import annotations
+
+import msgspec
+
+from dataops.core.copy import copy_chunk
+from dataops.core.load import load_segment, prepare_staging
+from dataops.core.plan import PlanRequest, plan_run
+from dataops.core.sweep import sweep_stale
+from dataops.core.task import Task
+from dataops.workbook.stack import deploy_to_stack
+
+
+def at_once():
+    return True
+
+
+def never():
+    return False
+
+
+def planned(case, run, batch=None, **options):
+    """The task of a run that has been planned; planned again, it is the same."""
+    run, batch = f"{case.name}-{run}", batch or case.batch()
+    deploy_to_stack(batch)
+    declared = msgspec.to_builtins(batch)
+    request = {"workers": 1, "create_target": True, **options}
+    plan_run(PlanRequest(run, f"arn:{run}", "2026-11-23T00:00:00Z", declared, **request))
+    return Task.open(run)
+
+
+def copy_all(task):
+    for chunk in task.control.chunks():
+        while not copy_chunk(task, chunk.id, never):
+            pass
+
+
+def load_all(task):
+    sweep_stale(task, never)
+    for segment in prepare_staging(task):
+        while not load_segment(task, segment, never):
+            pass
