@@ -8,9 +8,10 @@
     run#<run>         record             `Record`: status, counts, why it failed
     run#<run>         plan               `Plan`: the batch and both tables as they were, written once
     run#<run>         cancel             somebody asked for the run to stop
+    run#<run>         failure, trouble   why a state failed: the first permanent cause, the last retryable one
     run#<run>         chunk#<id>         `Chunk`: bounds, cursor, counts and digest of what was copied
     run#<run>         segment#<id>       `Segment`: cursor and counts of what was loaded
-    run#<run>         sweep, verify#<x>  progress of the states that scan the whole table
+    run#<run>         sweep, verify      progress of the states that scan the whole table
     run#<run>         rejection#<chunk>#<attempt>#<number>
     run#<run>         offender#<number>  a row for whose key Plan refused the batch
 
@@ -21,7 +22,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -29,21 +30,18 @@ from dataops.core.normalize import Rejection
 from dataops.core.records import Chunk, Plan, Record, Segment, Sweep, Verification
 from dataops.errors import Cancelled, LeaseHeld, Permanent
 
-if TYPE_CHECKING:
-    from types_boto3_dynamodb import DynamoDBClient
-
 _Record = TypeVar("_Record", bound=msgspec.Struct)
 
 
 class Control:
     """One run's view of the control table (name: `DATAOPS_CONTROL_TABLE`). All reads are consistent."""
 
-    def __init__(self, run: str, client: DynamoDBClient | None = None, table: str | None = None) -> None:
+    def __init__(self, run: str) -> None:
         from dataops.core.dynamodb import dynamodb_client
 
         self.run = run
-        self.client = client or dynamodb_client()
-        self.table = table or os.environ.get("DATAOPS_CONTROL_TABLE", "")
+        self.client = dynamodb_client()
+        self.table = os.environ.get("DATAOPS_CONTROL_TABLE", "")
         if not self.table:
             raise Permanent("DATAOPS_CONTROL_TABLE: expected the control table's name, found nothing")
 
