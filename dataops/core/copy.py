@@ -40,11 +40,11 @@ def copy_chunk(task: Task, number: int, until: Callable[[], bool]) -> bool:
 
 
 def _copy_page(task: Task, chunk: Chunk, page: list[Row]) -> None:
-    codec, emptied = task.codec(), Counter(chunk.emptied)
+    codec, emptied = task.codec, Counter(chunk.emptied)
     results = [codec.encode(row, emptied) for row in page]
     stamped = [(row, result) for row, result in zip(page, results, strict=True) if isinstance(result, dict)]
     stamp = {task.plan.batch.stamp: {"N": str(task.plan.stamp_of(chunk.id, chunk.attempt))}}
-    refused = {fault.place: fault.reason for fault in task.writer().write([item | stamp for _, item in stamped])}
+    refused = {fault.place: fault.reason for fault in task.writer.write([item | stamp for _, item in stamped])}
     rejections = [result for result in results if isinstance(result, Rejection)]
     rejections += [Rejection(codec.key_of(stamped[place][0]), "", reason) for place, reason in refused.items()]
     task.control.save_rejections(chunk, chunk.rejected, rejections)
@@ -55,7 +55,7 @@ def _copy_page(task: Task, chunk: Chunk, page: list[Row]) -> None:
 
 
 def _count(task: Task, chunk: Chunk, page: list[Row], items: list[Item], rejections: list[Rejection]) -> None:
-    attributes = task.codec().attributes
+    attributes = task.codec.attributes
     chunk.rows += len(page)
     chunk.items += len(items)
     chunk.rejected += len(rejections)

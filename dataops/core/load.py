@@ -21,7 +21,7 @@ INDEX_POLLS = 30
 
 def prepare_staging(task: Task) -> list[int]:
     """An empty staging table and the segments to load it by; gives the segments' numbers."""
-    create_staging(task.target_connection(), task.plan)
+    create_staging(task.target_connection, task.plan)
     task.control.save_verification(Verification())
     by_partition = task.plan.batch.read_index or task.query_value
     partitions = sorted(_expected(task)) if by_partition else []
@@ -38,7 +38,7 @@ def load_segment(task: Task, number: int, until: Callable[[], bool]) -> bool:
     one page again, which is harmless.
     """
     segment, columns = task.control.segment(number), task.target_columns()
-    current, codec, connection = task.current_stamps(), task.codec(), task.target_connection()
+    current, codec, connection = task.current_stamps(), task.codec, task.target_connection
     for items in () if segment.done else _pages(task, segment):
         task.control.require_wanted()
         for item in items:

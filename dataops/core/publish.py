@@ -19,7 +19,7 @@ def publish(task: Task) -> None:
 
     Raises Unaccounted before anything changes when rows do not add up. May be repeated.
     """
-    plan, connection = task.plan, task.target_connection()
+    plan, connection = task.plan, task.target_connection
     record = summarize(task)
     staging = quote_table(plan.target.database, staging_name(plan))
     if exists(connection, plan.target.database, staging_name(plan)):

@@ -29,7 +29,7 @@ def verify_source(task: Task, until: Callable[[], bool]) -> list[int] | None:
     Raises Unaccounted when a chunk has drifted too often.
     """
     drifted = []
-    reader, codec = task.source_reader(), task.codec()
+    reader, codec = task.source_reader(), task.codec
     for chunk in task.control.chunks():
         if chunk.verified:
             continue
@@ -95,7 +95,7 @@ def _only_refused(again: Chunk, chunk: Chunk) -> bool:
 
 
 def _sum_items(task: Task, progress: Verification, until: Callable[[], bool]) -> bool:
-    codec, table, stamp = task.codec(), task.plan.batch.dynamodb.table, task.plan.batch.stamp
+    codec, table, stamp = task.codec, task.plan.batch.dynamodb.table, task.plan.batch.stamp
     current = task.current_stamps()
     while not progress.scanned:
         if until():
@@ -123,7 +123,7 @@ def _sum_staging(task: Task, progress: Verification, until: Callable[[], bool]) 
     key = [target.column(name) for name in target.row_key.columns]
     read = (*columns, *(column for column in key if column not in columns))
     table = quote_table(target.database, staging_name(task.plan))
-    reader = PlainReader(task.target_connection(), table, read, key, None)
+    reader = PlainReader(task.target_connection, table, read, key, None)
     while True:
         if until():
             return False

@@ -50,30 +50,21 @@ class Task:
         """The DynamoDB client."""
         return dynamodb_client()
 
+    @cached_property
     def source_connection(self) -> Connection:
         """The connection to the source server."""
-        return self._source
-
-    def target_connection(self) -> Connection:
-        """The connection to the target server."""
-        return self._target
-
-    @cached_property
-    def _source(self) -> Connection:
         return self._open.enter_context(connect(fetch_secret(self.plan.batch.source.secret)))
 
     @cached_property
-    def _target(self) -> Connection:
+    def target_connection(self) -> Connection:
+        """The connection to the target server."""
         return self._open.enter_context(connect(fetch_secret(self.plan.batch.target.secret)))
 
     @cached_property
-    def _codec(self) -> Codec:
-        plan = self.plan
-        return Codec(plan.batch, plan.source, plan.target, load_transform(plan.batch))
-
     def codec(self) -> Codec:
         """The batch's codec, with its transform."""
-        return self._codec
+        plan = self.plan
+        return Codec(plan.batch, plan.source, plan.target, load_transform(plan.batch))
 
     def source_reader(self) -> PlainReader:
         """A reader of the source's selected columns in key order."""
@@ -81,10 +72,11 @@ class Task:
         table = quote_table(source.database, source.name)
         columns = selected_columns(plan.batch, source)
         key = [source.column(name) for name in plan.key]
-        return PlainReader(self._source, table, columns, key, plan.batch.source.where)
+        return PlainReader(self.source_connection, table, columns, key, plan.batch.source.where)
 
+    @cached_property
     def writer(self) -> Writer:
-        """The writer of the batch's `write` mode; its share of `max_write_units` is one worker's."""
+        """The one writer of the batch's `write` mode; its share of `max_write_units` is one worker's."""
         table = self.plan.batch.dynamodb
         limiter = Limiter(table.max_write_units / self.plan.workers if table.max_write_units else None)
         if table.write == "put":
@@ -99,11 +91,11 @@ class Task:
     @property
     def owned(self) -> list[str]:
         """The batch's own attributes without the table's keys."""
-        return [name for name in self._codec.attributes if name not in self.key_names]
+        return [name for name in self.codec.attributes if name not in self.key_names]
 
     def target_columns(self) -> tuple[Column, ...]:
         """The target's columns that are written, with the target's own types."""
-        return tuple(self.plan.target.column(column.name) for column in self._codec.outputs)
+        return tuple(self.plan.target.column(column.name) for column in self.codec.outputs)
 
     @cached_property
     def query_value(self) -> Attribute | None:
@@ -111,7 +103,7 @@ class Task:
         query = self.plan.batch.read_query
         if query is None:
             return None
-        return {self._codec.key_type(self.plan.batch.dynamodb.partition_key): str(query.partition_key)}
+        return {self.codec.key_type(self.plan.batch.dynamodb.partition_key): str(query.partition_key)}
 
     def in_scope(self, item: Item) -> bool:
         """Whether the item is one that the target is to receive."""
