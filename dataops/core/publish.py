@@ -101,8 +101,7 @@ def summarize_into(record: Record, control: Control, plan: Plan) -> Record:
 
 
 def _require_accounted(record: Record) -> None:
-    accounted = record.target_rows + record.rejected + record.dropped + record.outside
-    if record.source_rows != accounted:
+    if not record.adds_up:
         raise Unaccounted(
             f"run {record.run}: {record.source_rows:,} source rows, but {record.target_rows:,} in staging + "
             f"{record.rejected:,} rejected + {record.dropped:,} dropped + {record.outside:,} outside the partition read"

@@ -113,6 +113,16 @@ class Record(msgspec.Struct):
     left_out: list[str] = []
     cause: str = ""
 
+    @property
+    def accounted(self) -> int:
+        """The source rows whose whereabouts are known."""
+        return self.target_rows + self.rejected + self.dropped + self.outside
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether every source row is in the target, rejected, dropped or outside the partition that is read."""
+        return self.source_rows == self.accounted
+
 
 def pack_key(values: Sequence[Any]) -> list[str]:
     """Key values (`str` or `bytes`) as texts that JSON keeps."""

@@ -55,9 +55,8 @@ def require_success(result: RunResult) -> str:
     record = result.record
     if result.exit_status == 1:
         raise Permanent(f"{record.batch}: {result.status}: {record.cause}")
-    accounted = record.target_rows + record.rejected + record.dropped + record.outside
-    if result.status != "skipped" and record.source_rows != accounted:
-        raise Permanent(f"{record.batch}: {record.source_rows:,} source rows, {accounted:,} accounted for")
+    if result.status != "skipped" and not record.adds_up:
+        raise Permanent(f"{record.batch}: {record.source_rows:,} source rows, {record.accounted:,} accounted for")
     return (
         f"{record.batch}: {result.status}; {record.source_rows:,} source rows = {record.target_rows:,} target + "
         f"{record.rejected:,} rejected + {record.dropped:,} dropped."
@@ -113,9 +112,8 @@ def _equation(result: RunResult) -> str:
     terms = [("target", record.target_rows), ("rejected", record.rejected), ("dropped", record.dropped)]
     if record.outside:
         terms.append(("outside the partition", record.outside))
-    agrees = record.source_rows == sum(count for _, count in terms)
     right = " + ".join(f"<b>{count:,}</b> {name}" for name, count in terms)
-    sign = "=" if agrees else "≠"
+    sign = "=" if record.adds_up else "≠"
     return f'<p class="sum"><b>{record.source_rows:,}</b> source rows {sign} {right}</p>'
 
 
