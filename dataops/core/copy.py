@@ -11,7 +11,7 @@ from dataops.core.item import Item
 from dataops.core.normalize import Rejection, Row
 from dataops.core.records import Chunk, pack_key, unpack_key
 from dataops.core.task import Task, pack_cursor
-from dataops.errors import Permanent
+from dataops.errors import Permanent, Unaccounted
 
 MAX_PARTITIONS = 1000
 
@@ -48,19 +48,24 @@ def _copy_page(task: Task, chunk: Chunk, page: list[Row]) -> None:
     rejections = [result for result in results if isinstance(result, Rejection)]
     rejections += [Rejection(codec.key_of(stamped[place][0]), "", reason) for place, reason in refused.items()]
     task.control.save_rejections(chunk, chunk.rejected, rejections)
-    written = [item for place, (_, item) in enumerate(stamped) if place not in refused]
-    _count(task, chunk, page, written, rejections)
-    chunk.refused += len(refused)
-    chunk.emptied = dict(emptied)
-
-
-def _count(task: Task, chunk: Chunk, page: list[Row], items: list[Item], rejections: list[Rejection]) -> None:
-    attributes = task.codec.attributes
     chunk.rows += len(page)
-    chunk.items += len(items)
     chunk.rejected += len(rejections)
-    chunk.dropped += len(page) - len(items) - len(rejections)
-    chunk.digest = add_digest(chunk.digest, (canonical_item(item, attributes) for item in items))
+    chunk.dropped += sum(result is None for result in results)
+    chunk.emptied = dict(emptied)
+    _count_items(task, chunk, [item for place, (_, item) in enumerate(stamped) if place not in refused])
+    _count_refused(task, chunk, [stamped[place][1] for place in refused])
+
+
+def _count_refused(task: Task, chunk: Chunk, items: list[Item]) -> None:
+    chunk.refused += len(items)
+    chunk.refused_digest = add_digest(
+        chunk.refused_digest, (canonical_item(item, task.codec.attributes) for item in items)
+    )
+
+
+def _count_items(task: Task, chunk: Chunk, items: list[Item]) -> None:
+    chunk.items += len(items)
+    chunk.digest = add_digest(chunk.digest, (canonical_item(item, task.codec.attributes) for item in items))
     index = task.plan.batch.read_index
     if index or task.query_value:
         name = key_name(index.partition_key) if index else task.key_names[0]
@@ -78,12 +83,19 @@ def _count(task: Task, chunk: Chunk, page: list[Row], items: list[Item], rejecti
 def account_rows(task: Task) -> None:
     """Check that every row that was read became an item, a rejection or was dropped.
 
-    Raises Permanent when rows were rejected and the batch says `on_reject: fail`: nothing has been published yet.
+    Raises Unaccounted when they do not add up in every chunk, Permanent when rows were rejected and the batch says
+    `on_reject: fail`: nothing has been published yet.
     """
     chunks = task.control.chunks()
     rejected = sum(chunk.rejected for chunk in chunks)
     if not all(chunk.done for chunk in chunks):
         raise Permanent("some chunks were never copied to their end; run again")
+    for chunk in chunks:
+        if chunk.rows != chunk.items + chunk.rejected + chunk.dropped:
+            raise Unaccounted(
+                f"source {task.plan.source.name}: chunk {chunk.id}: {chunk.rows:,} rows read, but {chunk.items:,} items "
+                f"+ {chunk.rejected:,} rejected + {chunk.dropped:,} dropped"
+            )
     if rejected and task.plan.batch.on_reject == "fail":
         faults = Counter((fault.column, fault.reason) for fault in task.control.rejections(limit=1000))
         (column, reason), _ = faults.most_common(1)[0]

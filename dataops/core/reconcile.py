@@ -74,6 +74,7 @@ def verify_staging(task: Task, until: Callable[[], bool]) -> bool:
 
 
 def _still_the_same(task: Task, chunk: Chunk, reader: PlainReader, codec: Codec) -> bool:
+    """Whether the chunk reads as it did. What DynamoDB itself refused counts as an item here: it had been offered."""
     again = Chunk(chunk.id)
     after, upto, limit = unpack_key(chunk.lower), unpack_key(chunk.upper), task.plan.page_rows
     page = reader.read(after, upto, limit)
@@ -85,13 +86,9 @@ def _still_the_same(task: Task, chunk: Chunk, reader: PlainReader, codec: Codec)
         again.rejected += sum(isinstance(result, Rejection) for result in results)
         again.digest = add_digest(again.digest, (canonical_item(item, codec.attributes) for item in items))
         page = reader.read(reader.key_of(page[-1]), upto, limit) if len(page) == limit else []
-    found = (again.rows, again.items, again.digest)
-    return found == (chunk.rows, chunk.items, chunk.digest) or _only_refused(again, chunk)
-
-
-def _only_refused(again: Chunk, chunk: Chunk) -> bool:
-    """Items that DynamoDB itself refused are rejections that a second reading cannot see."""
-    return chunk.refused > 0 and again.rows == chunk.rows and again.items == chunk.items + chunk.refused
+    offered = sum_digests([chunk.digest, chunk.refused_digest])
+    expected = (chunk.rows, chunk.items + chunk.refused, chunk.rejected - chunk.refused, offered)
+    return (again.rows, again.items, again.rejected, again.digest) == expected
 
 
 def _sum_items(task: Task, progress: Verification, until: Callable[[], bool]) -> bool:

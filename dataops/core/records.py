@@ -36,7 +36,8 @@ class Plan(msgspec.Struct, frozen=True):
 class Chunk(msgspec.Struct):
     """A key range (over `lower`, up to `upper`) and what has been copied of it. Bounds and cursor are packed keys.
 
-    `refused` of the `rejected` rows were refused by DynamoDB itself. `partitions` counts the items by the partition
+    `refused` of the `rejected` rows were refused by DynamoDB itself, and `refused_digest` is the digest of their items;
+    `digest` is that of the items written. `partitions` counts the items by the partition
     that the target reads them from, where it reads by query or index.
     """
 
@@ -52,6 +53,7 @@ class Chunk(msgspec.Struct):
     dropped: int = 0
     emptied: dict[str, int] = {}
     digest: str = "0"
+    refused_digest: str = "0"
     partitions: dict[str, int] = {}
     done: bool = False
     verified: bool = False

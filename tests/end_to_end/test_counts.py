@@ -2,8 +2,12 @@
 
 import pytest
 
+from dataops.core.copy import account_rows
 from dataops.core.dynamodb import Limiter
-from tests.end_to_end.steps import copy_all, planned
+from dataops.core.normalize import Codec
+from dataops.core.reconcile import verify_source
+from dataops.errors import Unaccounted
+from tests.end_to_end.steps import copy_all, never, planned
 
 
 def test_the_limit_holds_over_all_pages_of_a_worker(numbers, monkeypatch):
@@ -17,3 +21,41 @@ def test_the_limit_holds_over_all_pages_of_a_worker(numbers, monkeypatch):
     with planned(numbers, "run", numbers.batch(dynamodb__max_write_units=1000)) as task:
         copy_all(task)
     assert sum(slept) == pytest.approx(1.5)
+
+
+def test_a_row_that_became_nothing_at_all_is_not_taken_for_a_dropped_one(numbers, monkeypatch):
+    encode = Codec.encode
+    monkeypatch.setattr(Codec, "encode", lambda *given: encode(*given) if given[1][0] != "2" else ())
+    with planned(numbers, "run") as task:
+        copy_all(task)
+        assert task.control.chunk(0).dropped == 0
+        with pytest.raises(Unaccounted, match=r"chunk 0: 3 rows read, but 2 items \+ 0 rejected \+ 0 dropped"):
+            account_rows(task)
+
+
+@pytest.fixture
+def refusing(numbers):
+    """A copied case of which DynamoDB refused two items: an index, not the batch's, wants `v` to be a text."""
+    numbers.dynamodb.create_table(
+        TableName=numbers.name, BillingMode="PAY_PER_REQUEST", KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": n, "AttributeType": t} for n, t in (("id", "N"), ("v", "S"))],
+        GlobalSecondaryIndexes=[{
+            "IndexName": "theirs", "KeySchema": [{"AttributeName": "v", "KeyType": "HASH"}],
+            "Projection": {"ProjectionType": "ALL"},
+        }],
+    )  # fmt: skip
+    with planned(numbers, "run", numbers.batch(on_reject="continue")) as task:
+        copy_all(task)
+        assert task.control.chunk(0).refused == 2
+        yield task
+
+
+def test_refused_items_are_no_drift(refusing):
+    account_rows(refusing)
+    assert verify_source(refusing, never) == []
+
+
+@pytest.mark.parametrize("row", [1, 3], ids=["written", "refused"])
+def test_drift_is_seen_beside_refused_items(numbers, refusing, row):
+    numbers.source(f"UPDATE {{t}} SET kind = 'new' WHERE id = {row}")
+    assert verify_source(refusing, never) == [0]
