@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections import Counter
 
@@ -118,9 +119,17 @@ def _drop_staging(plan: Plan) -> None:
 
 
 def _notify(record: Record) -> None:
+    """Tell the topic, if there is one; what is rolled back stays so when it cannot be told."""
     topic = os.environ.get("DATAOPS_TOPIC_ARN")
-    if topic:
-        import boto3
+    if not topic:
+        return
+    import boto3
+    from botocore.exceptions import BotoCoreError, ClientError
 
-        subject = f"dataops: batch {record.batch or '?'} failed"
+    subject = f"dataops: batch {record.batch or '?'} failed"
+    try:
         boto3.client("sns").publish(TopicArn=topic, Subject=subject[:100], Message=f"{record.run}: {record.cause}")
+    except (BotoCoreError, ClientError) as error:
+        code = error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
+        trouble = f"the notification was not sent: {code}"
+        print(json.dumps({"level": "WARNING", "run": record.run, "error": trouble}))
