@@ -19,6 +19,9 @@ from dataops.errors import DataOpsError, Permanent, Retryable
 
 Handler: TypeAlias = Callable[[dict[str, Any], Any], dict[str, Any]]
 
+SERVICES = ("dynamodb", "secretsmanager", "sns", "stepfunctions")
+"""The services that handlers call."""
+
 MARGIN_SECONDS = 10.0
 """A handler begins no new page when less than this, or half of its time-out, is left."""
 
@@ -57,12 +60,28 @@ def _ours(error: Exception) -> DataOpsError:
     if isinstance(error, pymysql.MySQLError):
         return located_error("MySQL", error)
     if isinstance(error, ClientError):
-        return dynamodb_error("(control)", error.response["Error"]["Code"])
+        return _aws_error(error)
     if isinstance(error, BotoCoreError):
         return Retryable(f"an AWS service did not answer ({type(error).__name__})")
     at = traceback.extract_tb(sys.exc_info()[2])[-1]
     place = f"{at.filename.rpartition('/')[2]}:{at.lineno}"
     return Permanent(f"unexpected {type(error).__name__} at {place}; this is a fault in dataops, please report it")
+
+
+def _aws_error(error: ClientError) -> DataOpsError:
+    """The error of ours for a call that no edge has located; which codes may pass is the same as for DynamoDB."""
+    code = error.response["Error"]["Code"]
+    kind = Retryable if isinstance(dynamodb_error("", code), Retryable) else Permanent
+    return kind(f"{_service_of(error.operation_name)} {error.operation_name}: {code}")
+
+
+def _service_of(operation: str) -> str:
+    """The service that has this operation; an error does not say where it came from."""
+    import botocore.session
+
+    session = botocore.session.get_session()
+    models = (session.get_service_model(name) for name in SERVICES)
+    return next((str(model.service_id) for model in models if operation in model.operation_names), "AWS")
 
 
 def _part(event: dict[str, Any]) -> str:
