@@ -5,39 +5,61 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
+from typing import TYPE_CHECKING
 
 from dataops.core.control import Control
-from dataops.core.mysql import connect, execute, quote_table
+from dataops.core.mysql import connect, errors_located, execute, quote_table
 from dataops.core.records import Plan, Record
 from dataops.core.secrets import fetch_secret
-from dataops.core.staging import count_rows, drop_leftovers, drop_old, exists, merge, staging_name, swap
+from dataops.core.staging import (
+    count_published,
+    count_rows,
+    count_staging,
+    drop_leftovers,
+    drop_old,
+    exists,
+    is_published,
+    merge,
+    swap,
+)
 from dataops.core.task import Task
 from dataops.errors import DataOpsError, Unaccounted
+
+if TYPE_CHECKING:
+    from pymysql.connections import Connection
 
 
 def publish(task: Task) -> None:
     """Make the verified staging table the target, atomically, and record how many rows it has.
 
-    Raises Unaccounted before anything changes when rows do not add up. May be repeated.
+    Raises Unaccounted before anything changes when rows do not add up, Cancelled when somebody asked for the run to
+    stop before the target had changed. May be repeated.
     """
     plan, connection = task.plan, task.target_connection
     record = summarize(task)
-    staging = quote_table(plan.target.database, staging_name(plan))
-    if exists(connection, plan.target.database, staging_name(plan)):
-        record.target_rows = count_rows(connection, staging)
-        _require_accounted(record)
-    if record.status != "published":
-        task.control.require_wanted()
-        if plan.batch.target.mode == "swap":
-            swap(connection, plan)
-            record.target_rows = count_rows(connection, quote_table(plan.target.database, plan.target.name))
-        else:
-            query = plan.batch.read_query
-            partition = query.partition_key if query else None
-            record.target_rows = merge(connection, plan, task.target_columns(), partition)
+    if not record.published:
+        if not is_published(connection, plan):
+            record.target_rows = count_staging(connection, plan)
+            _require_accounted(record)
+            task.control.require_wanted()
+            _publish(task)
         record.status = "published"
-        task.control.save_record(record)
+        _record_published(task.control, record, connection, plan)
     drop_old(connection, plan)
+
+
+def _publish(task: Task) -> None:
+    plan, query = task.plan, task.plan.batch.read_query
+    if plan.batch.target.mode == "swap":
+        swap(task.target_connection, plan)
+    else:
+        merge(task.target_connection, plan, task.target_columns(), query.partition_key if query else None)
+
+
+def _record_published(control: Control, record: Record, connection: Connection, plan: Plan) -> None:
+    """Keep that the new rows are in place, before what shows it beside the target is dropped."""
+    record.published, record.target_rows = True, count_published(connection, plan)
+    control.save_record(record)
 
 
 def close_run(run: str, execution: str) -> Record:
@@ -55,20 +77,23 @@ def close_run(run: str, execution: str) -> Record:
 def roll_back(run: str, execution: str, error: str, cause: str) -> Record:
     """Undo what an unfinished run left: staging dropped, lease released, the reason recorded and notified.
 
-    The old target was never touched. What cannot be reached is left for the next run, which drops it.
+    The old target was never touched, unless it is Publish itself that was cut short after its swap or merge: then the
+    record says that the new rows are in place. What cannot be reached is left for the next run, which drops it.
     """
     control = Control(run)
     plan = control.find_plan()
     record = control.record() or Record(run, "", execution=execution)
     control.ask_to_stop()
-    record.cause = control.trouble() or cause or error
+    why = control.trouble() or cause or error
     if plan:
         record = summarize_into(record, control, plan)
         try:
-            _drop_staging(plan)
+            _clean_up(control, record, plan)
         except DataOpsError as trouble:
-            record.cause += f" (and staging is left for the next run to drop: {trouble})"
-    record.status = "failed"
+            why += f" (and staging is left for the next run to drop: {trouble})"
+        if record.published:
+            why = f"target {plan.target.name}: the new rows are in place, only what follows failed: {why}"
+    record.status, record.cause = "failed", why
     control.save_record(record)
     if record.batch:
         control.release_lease(record.batch, execution)
@@ -109,10 +134,14 @@ def _require_accounted(record: Record) -> None:
         )
 
 
-def _drop_staging(plan: Plan) -> None:
-    with connect(fetch_secret(plan.batch.target.secret)) as connection:
+def _clean_up(control: Control, record: Record, plan: Plan) -> None:
+    """Drop what the run has made, but never rows that were published; learns from the target whether they were."""
+    where = f"target {plan.target.name}: rolling back"
+    with connect(fetch_secret(plan.batch.target.secret)) as connection, errors_located(where):
+        if not record.published and is_published(connection, plan):
+            _record_published(control, record, connection, plan)
         drop_leftovers(connection, plan)
-        if plan.created_target:
+        if plan.created_target and not record.published:
             target = quote_table(plan.target.database, plan.target.name)
             if exists(connection, plan.target.database, plan.target.name) and not count_rows(connection, target):
                 execute(connection, f"DROP TABLE {target}")

@@ -96,7 +96,10 @@ class Verification(msgspec.Struct):
 
 
 class Record(msgspec.Struct):
-    """What ran, with what result: shown by `dataops runs`. Times are the state machine's, ISO-8601."""
+    """What ran, with what result: shown by `dataops runs`. Times are the state machine's, ISO-8601.
+
+    `published` says that the target has this run's rows, whatever became of the run afterwards.
+    """
 
     run: str
     batch: str
@@ -114,6 +117,7 @@ class Record(msgspec.Struct):
     created_target: bool = False
     left_out: list[str] = []
     cause: str = ""
+    published: bool = False
 
     @property
     def accounted(self) -> int:

@@ -32,6 +32,11 @@ def old_name(plan: Plan) -> str:
     return f"{_prefix(plan)}{_hash(plan.run)}_old"
 
 
+def marker_name(plan: Plan) -> str:
+    """The name of the table that the merge leaves a row in."""
+    return f"{_prefix(plan)}{_hash(plan.run)}_done"
+
+
 def create_staging(connection: Connection, plan: Plan) -> None:
     """An empty table like the target; what earlier runs of this batch left behind is dropped first."""
     database = plan.target.database
@@ -98,20 +103,36 @@ def exists(connection: Connection, database: str, table: str) -> bool:
     return bool(execute(connection, sql, (database, table)))
 
 
-def swap(connection: Connection, plan: Plan) -> None:
-    """Put staging in the target's place in one atomic RENAME, then drop the old table.
+def is_published(connection: Connection, plan: Plan) -> bool:
+    """Whether this run's rows are the target's: read off what swap or merge leave beside it until `drop_old`."""
+    database = plan.target.database
+    if plan.batch.target.mode == "swap":
+        return exists(connection, database, old_name(plan)) and not exists(connection, database, staging_name(plan))
+    marker = quote_table(database, marker_name(plan))
+    return exists(connection, database, marker_name(plan)) and count_rows(connection, marker) > 0
 
-    Whether it has been done is read off the target itself, so a repeated call does no harm.
-    """
+
+def count_published(connection: Connection, plan: Plan) -> int:
+    """How many rows the swap or the merge has put in place."""
+    name = plan.target.name if plan.batch.target.mode == "swap" else staging_name(plan)
+    return count_rows(connection, quote_table(plan.target.database, name))
+
+
+def count_staging(connection: Connection, plan: Plan) -> int:
+    """How many rows are ready to be published. Raises Permanent when there is no staging table."""
+    if not exists(connection, plan.target.database, staging_name(plan)):
+        raise Permanent(f"target {plan.target.name}: expected the staging table, found none; run again")
+    return count_rows(connection, quote_table(plan.target.database, staging_name(plan)))
+
+
+def swap(connection: Connection, plan: Plan) -> None:
+    """Put staging in the target's place in one atomic RENAME; the old table stays beside it until `drop_old`."""
     database = plan.target.database
     target, old = quote_table(database, plan.target.name), quote_table(database, old_name(plan))
     staging = quote_table(database, staging_name(plan))
     with errors_located(f"target {plan.target.name}: swapping"):
-        if exists(connection, database, staging_name(plan)):
-            _keep_auto_increment(connection, plan)
-            execute(connection, f"RENAME TABLE {target} TO {old}, {staging} TO {target}")
-        elif not exists(connection, database, old_name(plan)):
-            raise Permanent(f"target {plan.target.name}: expected the staging table, found none; run again")
+        _keep_auto_increment(connection, plan)
+        execute(connection, f"RENAME TABLE {target} TO {old}, {staging} TO {target}")
 
 
 def drop_old(connection: Connection, plan: Plan) -> None:
@@ -120,8 +141,8 @@ def drop_old(connection: Connection, plan: Plan) -> None:
         drop_leftovers(connection, plan)
 
 
-def merge(connection: Connection, plan: Plan, columns: Sequence[Column], partition: Any = None) -> int:
-    """Make the target equal to staging in one transaction; the number of rows in scope afterwards.
+def merge(connection: Connection, plan: Plan, columns: Sequence[Column], partition: Any = None) -> None:
+    """Make the target equal to staging in one transaction, which leaves a row in the marker table as well.
 
     Vanished rows are deleted, changed ones updated, new ones inserted; where `partition` is given, only rows of that
     partition are deleted and counted. Any error, or a count that does not fit, leaves the target as it was.
@@ -136,7 +157,9 @@ def merge(connection: Connection, plan: Plan, columns: Sequence[Column], partiti
     first = quote_name(key[0])
     where, arguments = _partition(plan, partition)
     scope = f" AND {where}" if where else ""
+    marker = quote_table(database, marker_name(plan))
     with errors_located(f"target {plan.target.name}: merging"):
+        execute(connection, f"CREATE TABLE IF NOT EXISTS {marker} (done INT PRIMARY KEY) ENGINE = InnoDB")
         connection.begin()
         try:
             execute(
@@ -156,11 +179,11 @@ def merge(connection: Connection, plan: Plan, columns: Sequence[Column], partiti
                 raise Unaccounted(
                     f"target {plan.target.name}: expected {expected:,} rows after the merge, found {found:,}"
                 )
+            execute(connection, f"REPLACE INTO {marker} VALUES (1)")
         except BaseException:
             connection.rollback()
             raise
         connection.commit()
-    return found
 
 
 def _partition(plan: Plan, partition: Any) -> tuple[str, list[Any]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import msgspec
 
 from dataops.core.copy import copy_chunk
@@ -20,13 +22,23 @@ def never():
     return False
 
 
+def killed(*_):
+    """What a step is replaced by to end the process right there."""
+    raise KeyboardInterrupt
+
+
+def execution_of(run):
+    """The ARN of an execution that Step Functions has forgotten."""
+    return os.environ["DATAOPS_STATE_MACHINE_ARN"].replace(":stateMachine:", ":execution:") + f":{run}"
+
+
 def planned(case, run, batch=None, **options):
     """The task of a run that has been planned; planned again, it is the same."""
     run, batch = f"{case.name}-{run}", batch or case.batch()
     deploy_to_stack(batch)
     declared = msgspec.to_builtins(batch)
     request = {"workers": 1, "create_target": True, **options}
-    plan_run(PlanRequest(run, f"arn:{run}", "2026-11-23T00:00:00Z", declared, **request))
+    plan_run(PlanRequest(run, execution_of(run), "2026-11-23T00:00:00Z", declared, **request))
     return Task.open(run)
 
 

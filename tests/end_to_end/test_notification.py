@@ -5,7 +5,7 @@ import json
 import boto3
 
 from dataops.core.publish import roll_back
-from tests.end_to_end.steps import planned
+from tests.end_to_end.steps import execution_of, planned
 
 
 def test_a_notification_names_batch_run_and_cause_and_no_row_value(numbers):
@@ -28,7 +28,7 @@ def test_a_notification_names_batch_run_and_cause_and_no_row_value(numbers):
 def test_a_notification_that_cannot_be_sent_is_logged_and_no_more(numbers, monkeypatch, capsys):
     monkeypatch.setenv("DATAOPS_TOPIC_ARN", "arn:aws:sns:ap-northeast-1:123456789012:nosuch")
     with planned(numbers, "run") as task:
-        record = roll_back(task.plan.run, f"arn:{task.plan.run}", "Permanent", "why")
+        record = roll_back(task.plan.run, execution_of(task.plan.run), "Permanent", "why")
     assert record.status == "failed"
     (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "notification" in line]
     assert line == {"level": "WARNING", "run": record.run, "error": "the notification was not sent: NotFound"}

@@ -10,7 +10,7 @@ from dataops.core.reconcile import verify_source, verify_staging
 from dataops.core.staging import staging_name
 from dataops.core.sweep import sweep_stale
 from dataops.errors import LeaseHeld, Permanent, Unaccounted
-from tests.end_to_end.steps import at_once, copy_all, load_all, never, planned
+from tests.end_to_end.steps import at_once, copy_all, execution_of, load_all, never, planned
 
 ROWS = 2500
 
@@ -164,9 +164,9 @@ def test_an_item_changed_behind_our_back_is_found(task, case):
 def test_the_lease_is_held_by_one_execution_only(task, case):
     with pytest.raises(LeaseHeld):
         Control("other").take_over(case.name, "arn:other", "arn:somebody-else")
-    assert Control("other").take_lease(case.name, "arn:other") == f"arn:{task.plan.run}"
+    assert Control("other").take_lease(case.name, "arn:other") == execution_of(task.plan.run)
     Control("other").release_lease(case.name, "arn:other")
-    assert Control("other").take_lease(case.name, "arn:other") == f"arn:{task.plan.run}"
+    assert Control("other").take_lease(case.name, "arn:other") == execution_of(task.plan.run)
 
 
 def test_a_run_that_is_not_wanted_any_more_stops_at_the_next_page(task):
