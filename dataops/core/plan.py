@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Sequence
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +12,7 @@ import msgspec
 from dataops.batch import Batch, parse_batch
 from dataops.core.control import Control
 from dataops.core.describe import describe_table
+from dataops.core.draft import draft_target, place_target
 from dataops.core.fit import require_dynamodb_table, require_fit, require_unique_key
 from dataops.core.mysql import (
     condition,
@@ -21,13 +21,12 @@ from dataops.core.mysql import (
     execute,
     key_after,
     key_order,
-    quote_name,
     quote_table,
     select_list,
 )
 from dataops.core.normalize import Codec, key_of_rows
 from dataops.core.records import Chunk, Plan, Record, pack_key
-from dataops.core.schema import Column, Table, declared_column
+from dataops.core.schema import Column, Table
 from dataops.core.secrets import fetch_secret
 from dataops.core.staging import exists
 from dataops.core.task import load_transform
@@ -68,7 +67,7 @@ class PlanRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def plan_run(request: PlanRequest) -> dict[str, Any] | None:
     """The plan of a run, as names and numbers for the state machine; None when another run has this instant.
 
-    May be repeated: a plan once written is given again.
+    May be repeated: a plan once written is given again. A missing target is put in place last of all.
     """
     control = Control(request.run)
     batch = parse_batch(request.batch, _name_of(request.batch))
@@ -80,6 +79,8 @@ def plan_run(request: PlanRequest) -> dict[str, Any] | None:
     take_lease(control, batch, request)
     control.require_wanted()
     plan = control.find_plan() or _make_plan(control, batch, request)
+    if plan.created_target:
+        place_target(plan)
     return {"run": plan.run, "batch": batch.batch, "chunks": list(range(plan.chunks)), "workers": plan.workers}
 
 
@@ -121,20 +122,22 @@ def _seconds_since_end(execution: str) -> float | None:
 
 
 def _make_plan(control: Control, batch: Batch, request: PlanRequest) -> Plan:
-    with connect(fetch_secret(batch.source.secret)) as source_connection:
-        source = _located(batch, "source.table", source_connection, batch.source.table, batch.source.database)
+    with connect(fetch_secret(batch.source.secret)) as connection:
+        source = _located("source.table", connection, batch.source.table, batch.source.database)
         require_fit(batch, source, None)
-        transform = load_transform(batch)
-        require_dynamodb_table(control.client, batch, Codec(batch, source, None, transform))
-        require_unique_key(source_connection, batch, source, control.save_offenders)
-        with connect(fetch_secret(batch.target.secret)) as target_connection:
-            target, left_out = _find_target(batch, source, source_connection, target_connection, request)
-        chunks = list(cut_chunks(source_connection, batch, source, request.workers))
+        require_dynamodb_table(control.client, batch, Codec(batch, source, None, load_transform(batch)))
+        require_unique_key(connection, batch, source, control.save_offenders)
+        database, target = _find_target(batch, source, request.create_target)
+        chunks = list(cut_chunks(connection, batch, source, request.workers))
+        left_out: tuple[str, ...] = ()
+        missing = target is None
+        if target is None:
+            target, left_out = draft_target(batch, source, connection, run=request.run, database=database)
     for chunk in chunks:
         control.save_chunk(chunk)
     plan = Plan(
         request.run, batch, source, target, control.open_generation(batch.batch), key_of_rows(batch, source),
-        len(chunks), request.workers, created_target=left_out is not None, left_out=tuple(left_out or ()),
+        len(chunks), request.workers, created_target=missing, left_out=left_out,
     )  # fmt: skip
     control.save_plan(plan)
     return plan
@@ -181,58 +184,23 @@ def _bounds(
         yield pack_key(found[0])
 
 
-def _find_target(
-    batch: Batch, source: Table, source_connection: Connection, connection: Connection, request: PlanRequest
-) -> tuple[Table, list[str] | None]:
-    """The target table; made from the source's definition where it is missing and the run was told to.
-
-    The second value lists what a made table leaves out (None: the table was there).
-    """
-    database = batch.target.database or execute(connection, "SELECT DATABASE()")[0][0]
-    if database is None:
-        raise SchemaMismatch("target.database: neither the batch nor the secret names a database")
-    left_out = None
-    if request.create_target and not exists(connection, database, batch.target.table):
-        left_out = create_target(batch, source, source_connection, connection, database)
-    try:
-        target = _located(batch, "target.table", connection, batch.target.table, database)
-    except SchemaMismatch as error:
-        raise SchemaMismatch(f"{error}; create it, or run with --create-target") from error
+def _find_target(batch: Batch, source: Table, may_be_missing: bool) -> tuple[str, Table | None]:
+    """The target's database and the target; None where it is missing and may be."""
+    with connect(fetch_secret(batch.target.secret)) as connection, errors_located("target.table"):
+        database = batch.target.database or execute(connection, "SELECT DATABASE()")[0][0]
+        if database is None:
+            raise SchemaMismatch("target.database: neither the batch nor the secret names a database")
+        if may_be_missing and not exists(connection, database, batch.target.table):
+            return database, None
+        try:
+            target = _located("target.table", connection, batch.target.table, database)
+        except SchemaMismatch as error:
+            raise SchemaMismatch(f"{error}; create it, or run with --create-target") from error
     require_fit(batch, source, target)
-    return target, left_out
+    return database, target
 
 
-def create_target(
-    batch: Batch, source: Table, source_connection: Connection, connection: Connection, database: str
-) -> list[str]:
-    """Make the target table from the source's definition; gives what it leaves out, by name."""
-    table = quote_table(database, batch.target.table)
-    with errors_located(f"target {batch.target.table}: creating it from {source.name}"):
-        shown = execute(source_connection, f"SHOW CREATE TABLE {quote_table(source.database, source.name)}")[0][1]
-        body, left_out = without_foreign_keys(shown)
-        execute(connection, f"CREATE TABLE {table} {body.replace('%', '%%')}")
-        for name, mysql_type in batch.added_columns.items():
-            declared_column(name, mysql_type).kind  # noqa: B018 - an unsupported type raises here
-            execute(connection, f"ALTER TABLE {table} ADD COLUMN {quote_name(name)} {mysql_type.replace('%', '%%')}")
-        for column in source.columns:
-            if batch.source.columns is not None and column.name not in batch.source.columns:
-                execute(connection, f"ALTER TABLE {table} DROP COLUMN {quote_name(column.name)}")
-                left_out.append(f"column {column.name}")
-    return left_out + [f"trigger {name}" for name in source.triggers]
-
-
-def without_foreign_keys(shown: str) -> tuple[str, list[str]]:
-    """The body of a SHOW CREATE TABLE text without its foreign keys, and their names."""
-    lines = shown[shown.index("(\n") :].split("\n")
-    constraint = re.compile(r"\s*CONSTRAINT `((?:[^`]|``)*)` FOREIGN KEY ")
-    left_out = [f"foreign key {found[1]}" for line in lines if (found := constraint.match(line))]
-    kept = [line for line in lines if not constraint.match(line)]
-    end = next(place for place in range(len(kept) - 1, -1, -1) if kept[place].startswith(")"))
-    kept[end - 1] = kept[end - 1].rstrip(",")
-    return "\n".join(kept), left_out
-
-
-def _located(batch: Batch, place: str, connection: Connection, table: str, database: str | None) -> Table:
+def _located(place: str, connection: Connection, table: str, database: str | None) -> Table:
     try:
         with errors_located(place):
             return describe_table(connection, table, database)

@@ -15,6 +15,7 @@ from dataops.core.staging import (
     count_published,
     count_rows,
     count_staging,
+    draft_name,
     drop_leftovers,
     drop_old,
     exists,
@@ -140,10 +141,12 @@ def _clean_up(control: Control, record: Record, plan: Plan) -> None:
     with connect(fetch_secret(plan.batch.target.secret)) as connection, errors_located(where):
         if not record.published and is_published(connection, plan):
             _record_published(control, record, connection, plan)
+        database, name = plan.target.database, plan.target.name
+        ours = plan.created_target and not exists(connection, database, draft_name(plan.batch, plan.run))
         drop_leftovers(connection, plan)
-        if plan.created_target and not record.published:
-            target = quote_table(plan.target.database, plan.target.name)
-            if exists(connection, plan.target.database, plan.target.name) and not count_rows(connection, target):
+        if ours and not record.published and exists(connection, database, name):
+            target = quote_table(database, name)
+            if not count_rows(connection, target):
                 execute(connection, f"DROP TABLE {target}")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from dataops.batch import key_columns
+from dataops.batch import Batch, key_columns
 from dataops.core.mysql import SQL_MODE, errors_located, execute, quote_name, quote_table
 from dataops.core.records import Plan
 from dataops.errors import Permanent, Unaccounted
@@ -23,18 +23,23 @@ TRUNCATED = "1265"
 
 
 def staging_name(plan: Plan) -> str:
-    """The staging table's name: one for each run, 47 characters whatever the names in it."""
-    return f"{_prefix(plan)}{_hash(plan.run)}_new"
+    """The staging table's name: one for each run, at most 48 characters whatever the names in it."""
+    return f"{_prefix(plan.batch)}{_hash(plan.run)}_new"
 
 
 def old_name(plan: Plan) -> str:
     """The name that the old target has between the swap and its removal."""
-    return f"{_prefix(plan)}{_hash(plan.run)}_old"
+    return f"{_prefix(plan.batch)}{_hash(plan.run)}_old"
 
 
 def marker_name(plan: Plan) -> str:
     """The name of the table that the merge leaves a row in."""
-    return f"{_prefix(plan)}{_hash(plan.run)}_done"
+    return f"{_prefix(plan.batch)}{_hash(plan.run)}_done"
+
+
+def draft_name(batch: Batch, run: str) -> str:
+    """The name under which a run makes a missing target, before it is put in place."""
+    return f"{_prefix(batch)}{_hash(run)}_draft"
 
 
 def create_staging(connection: Connection, plan: Plan) -> None:
@@ -47,8 +52,8 @@ def create_staging(connection: Connection, plan: Plan) -> None:
 
 
 def drop_leftovers(connection: Connection, plan: Plan) -> None:
-    """Drop every staging and old table of this batch; the lease makes sure that nobody uses them."""
-    pattern = _prefix(plan).replace("_", "\\_") + "%"
+    """Drop every table of this batch beside its target; the lease makes sure that nobody uses them."""
+    pattern = _prefix(plan.batch).replace("_", "\\_") + "%"
     tables = execute(
         connection,
         "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s AND TABLE_NAME LIKE %s",
@@ -218,8 +223,8 @@ def _groups(rows: Sequence[Row]) -> Iterator[list[Row]]:
         yield group
 
 
-def _prefix(plan: Plan) -> str:
-    return f"_dataops_{_hash(plan.batch.batch, plan.target.name)}_"
+def _prefix(batch: Batch) -> str:
+    return f"_dataops_{_hash(batch.batch, batch.target.table)}_"
 
 
 def _hash(*parts: str) -> str:
