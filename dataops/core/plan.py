@@ -99,7 +99,20 @@ def take_lease(control: Control, batch: Batch, request: PlanRequest) -> None:
             f"batch {batch.batch}: run {name} was cut off, and its last function may still write for {left:.0f} "
             "seconds; run again after that"
         )
+    _mark_cut_off(name)
     control.take_over(batch.batch, request.execution, holder)
+
+
+def _mark_cut_off(run: str) -> None:
+    """Say in the record of a run that has ended without a word that it was cut off. Its name is its execution's."""
+    control = Control(run)
+    record = control.record()
+    if record is None or record.status not in ("running", "published"):
+        return
+    record.status = "cut off"
+    what = "was closed; the new rows are in place" if record.published else "rolled back or recorded that it published"
+    record.cause = f"its execution ended before the run {what}"
+    control.save_record(record)
 
 
 def _seconds_since_end(execution: str) -> float | None:
