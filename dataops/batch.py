@@ -6,14 +6,15 @@ frozen `Batch`, or raises one located `BatchFileError`. The same value, as JSON,
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from dataops._wording import describe_error
+from dataops._wording import did_you_mean as did_you_mean
 from dataops.errors import BatchFileError
 
 BATCH_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
@@ -196,12 +197,6 @@ def key_columns(key: Key) -> tuple[str, ...]:
     return key.columns if isinstance(key, KeyTemplate) else (key,)
 
 
-def did_you_mean(name: str, known: Iterator[str] | list[str] | tuple[str, ...]) -> str:
-    """` (did you mean X?)`, or nothing where no known name is near."""
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f" (did you mean {near[0]}?)" if near else ""
-
-
 def parse_batch(declared: Any, where: str = "batch") -> Batch:
     """The batch in a mapping (parsed YAML, or the execution's input); `where` begins every error's text.
 
@@ -210,7 +205,7 @@ def parse_batch(declared: Any, where: str = "batch") -> Batch:
     try:
         batch = msgspec.convert(declared, Batch)
     except msgspec.ValidationError as error:
-        raise BatchFileError(f"{where}: {_describe(str(error))}") from None
+        raise BatchFileError(f"{where}: {describe_error(str(error), declared, _PARTS)}") from None
     for problem in _contradictions(batch):
         raise BatchFileError(f"{where}: {problem}")
     return batch
@@ -241,57 +236,11 @@ def read_batch(path: Path) -> Batch:
     return parse_batch(declared, path.name)
 
 
-def _describe(error: str) -> str:
-    """msgspec's message in our words: the place first, then what is wrong, with a near name."""
-    message, _, place = error.partition(" - at `$")
-    place = place.strip("`.").lstrip(".") or ""
-    unknown = re.fullmatch(r"Object contains unknown field `(.*)`", message)
-    if unknown:
-        owners = _owners()
-        name = unknown[1]
-        there = f"{place}.{name}" if place else name
-        if name in owners:
-            return f"{there}: unknown key here; '{name}' belongs under {' or '.join(owners[name])}"
-        return f"{there}: unknown key{did_you_mean(name, list(owners))}"
-    missing = re.fullmatch(r"Object missing required field `(.*)`", message)
-    if missing:
-        return f"{place + '.' if place else ''}{missing[1]}: required, but missing"
-    wrong = re.fullmatch(r"Invalid enum value (.*)", message)
-    if wrong:
-        name = re.sub(r"\[.*?\]", "", place).rpartition(".")[2]
-        return f"{place}: expected {' or '.join(_choices(name))}{_FORMS.get(name, '')}, found {wrong[1]}"
-    message = message.replace("`", "").replace("object", "mapping").replace("array", "list")
-    return f"{place or 'the file'}: {message[:1].lower()}{message[1:]}"
-
-
 _PARTS: dict[str, type[msgspec.Struct]] = {
     "the top level": Batch, "schedule": Schedule, "source": Source, "dynamodb": DynamoDB,
     "dynamodb.indexes": Index, "normalize": Normalize, "normalize.columns": ColumnRule,
     "transform": Transform, "target": Target, "target.read": Read,
 }  # fmt: skip
-
-
-_FORMS = {"read": ", {query: {partition_key: V}} or {index: NAME}", "projection": " or {include: [...]}"}
-
-
-def _choices(name: str) -> list[str]:
-    """The words that a key takes."""
-    found: list[str] = []
-    for part in _PARTS.values():
-        for field in msgspec.structs.fields(part):
-            if field.encode_name == name:
-                options = [option for of in (field.type, *get_args(field.type)) for option in get_args(of)]
-                found += [option for option in options if isinstance(option, str)]
-    return list(dict.fromkeys(found)) or ["another word"]
-
-
-def _owners() -> dict[str, list[str]]:
-    """Where each key of a batch file belongs."""
-    owners: dict[str, list[str]] = {}
-    for place, part in _PARTS.items():
-        for field in msgspec.structs.fields(part):
-            owners.setdefault(field.encode_name, []).append(place)
-    return owners
 
 
 def _contradictions(batch: Batch) -> Iterator[str]:

@@ -29,7 +29,7 @@ from tests.samples import batch_of, declared
         ({"zzz": 1}, "orders.yml: zzz: unknown key"),
         (
             {"normalize": {"columns": {"v": {"empty_strin": "keep"}}}},
-            "orders.yml: normalize.columns[...].empty_strin: unknown key (did you mean empty_string?)",
+            "orders.yml: normalize.columns.v.empty_strin: unknown key (did you mean empty_string?)",
         ),
         ({"source__table": None}, "orders.yml: source.table: required, but missing"),
         (
@@ -43,16 +43,34 @@ from tests.samples import batch_of, declared
         ({"dynamodb__max_write_units": True}, "orders.yml: dynamodb.max_write_units: expected int | null, got bool"),
         ({"schedule": "rate(1 day)"}, "orders.yml: schedule: expected mapping | null, got str"),
         (
-            {"transform": {"function": "m:f", "adds": {"x": 1}}},
-            "orders.yml: transform.adds[...]: expected str, got int",
+            {"transform": {"function": "m:f", "adds": {"w": "int", "x": 1}}},
+            "orders.yml: transform.adds.x: expected str, got int",
         ),
         ({"target__mode": "swop"}, "orders.yml: target.mode: expected swap or upsert, found 'swop'"),
         ({"on_reject": "x"}, "orders.yml: on_reject: expected fail or continue, found 'x'"),
         ({"dynamodb__write": "x"}, "orders.yml: dynamodb.write: expected put or update, found 'x'"),
         (
-            {"normalize": {"columns": {"v": {"as": "X"}}}},
-            "orders.yml: normalize.columns[...].as: expected S or N or B or document or set or bool, found 'X'",
+            {"normalize": {"columns": {"u": {"as": "S"}, "v": {"as": "X"}}}},
+            "orders.yml: normalize.columns.v.as: expected S or N or B or document or set or bool, found 'X'",
         ),
+        ({"normalize": {"columns": {"v": 3}}}, "orders.yml: normalize.columns.v: expected mapping, got int"),
+        (
+            {"normalize": {"columns": {"a.b [c]": {"empty_string": 3}}}},
+            "orders.yml: normalize.columns.a.b [c].empty_string: expected str | null, got int",
+        ),
+        (
+            {"normalize": {"columns": {1: {"as": "S"}}}},
+            "orders.yml: normalize.columns: expected str as a name, found 1",
+        ),
+        (
+            {"transform": {"function": "m:f", "adds": {True: "x"}}},
+            "orders.yml: transform.adds: expected str as a name, found True",
+        ),
+        (
+            {"normalize": {"columns": {"v": {2: "keep"}}}},
+            "orders.yml: normalize.columns.v: expected str as a name, found 2",
+        ),
+        ({"target__read": {1: 2}}, "orders.yml: target.read: expected str as a name, found 1"),
         (
             {"target__read": "x"},
             "orders.yml: target.read: expected scan, {query: {partition_key: V}} or {index: NAME}, found 'x'",

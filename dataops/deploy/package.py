@@ -21,7 +21,7 @@ from dataops.errors import BatchFileError, Permanent
 
 PACKAGE = Path(__file__).parent.parent
 VENDOR = Path(__file__).with_name("vendor.txt")
-SHARED = ("__init__.py", "errors.py", "batch.py", "core", "handlers")
+SHARED = ("__init__.py", "errors.py", "_wording.py", "batch.py", "core", "handlers")
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 ARCHITECTURES = ("x86_64", "aarch64")
 EPOCH = (1980, 1, 1, 0, 0, 0)

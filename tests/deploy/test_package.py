@@ -88,7 +88,8 @@ def test_time_zone_umask_and_folder_do_not_change_a_byte(content, tmp_path, zone
 
 
 def test_it_holds_the_shared_modules_and_the_two_packages_only(content):
-    expected = {f"dataops/{name}" for name in ("__init__.py", "errors.py", "batch.py", "core/rds-ca-bundle.pem")}
+    shared = ("__init__.py", "errors.py", "_wording.py", "batch.py", "core/rds-ca-bundle.pem")
+    expected = {f"dataops/{name}" for name in shared}
     expected |= {f"dataops/transforms/{name}.py" for name in ("__init__", "customers")}
     for part in ("core", "handlers"):
         expected |= {f"dataops/{part}/{path.name}" for path in (PACKAGE / part).glob("*.py")}
