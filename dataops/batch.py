@@ -21,6 +21,7 @@ BATCH_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 DYNAMODB_NAME = re.compile(r"[A-Za-z0-9_.-]{3,255}")
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 TRANSFORM_PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+_NAME_EXPECTED = "expected 3 to 255 letters, digits, . - or _"
 
 EmptyString: TypeAlias = Literal["to_null", "keep", "omit"]
 
@@ -67,34 +68,32 @@ class Include(_Declared, frozen=True):
     include: tuple[str, ...]
 
 
-class Index(_Declared, frozen=True):
+class _Keyed(_Declared, frozen=True):
+    """What DynamoDB finds items in by key: a table or an index."""
+
+    partition_key: Key
+    sort_key: Key | None = None
+
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """The partition key and, where there is one, the sort key."""
+        return (self.partition_key,) if self.sort_key is None else (self.partition_key, self.sort_key)
+
+
+class Index(_Keyed, frozen=True, kw_only=True):
     """A global secondary index."""
 
     name: str
-    partition_key: Key
-    sort_key: Key | None = None
     projection: Literal["ALL", "KEYS_ONLY"] | Include = "ALL"
 
-    @property
-    def keys(self) -> tuple[Key, ...]:
-        """The index's partition key and, where there is one, its sort key."""
-        return (self.partition_key,) if self.sort_key is None else (self.partition_key, self.sort_key)
 
-
-class DynamoDB(_Declared, frozen=True):
+class DynamoDB(_Keyed, frozen=True, kw_only=True):
     """How the rows lie in DynamoDB. `max_write_units` is in write units a second, over all workers."""
 
     table: str
-    partition_key: Key
-    sort_key: Key | None = None
     indexes: tuple[Index, ...] = ()
     write: Literal["put", "update"] = "put"
     max_write_units: int | None = None
-
-    @property
-    def keys(self) -> tuple[Key, ...]:
-        """The table's partition key and, where there is one, its sort key."""
-        return (self.partition_key,) if self.sort_key is None else (self.partition_key, self.sort_key)
 
 
 class ColumnRule(_Declared, frozen=True):
@@ -247,10 +246,7 @@ def _contradictions(batch: Batch) -> Iterator[str]:
     """What types alone cannot say, each located."""
     if not BATCH_NAME.fullmatch(batch.batch):
         yield "batch: expected a letter, then up to 39 letters, digits, - or _"
-    yield from _key_problems("dynamodb.partition_key", batch.dynamodb.partition_key)
-    if batch.dynamodb.sort_key is not None:
-        yield from _key_problems("dynamodb.sort_key", batch.dynamodb.sort_key)
-    yield from _table_problems(batch)
+    yield from _table_problems(batch.dynamodb)
     yield from _read_problems(batch)
     if batch.function is not None and not TRANSFORM_PATH.fullmatch(batch.function):
         yield "transform: expected module:function"
@@ -276,32 +272,34 @@ def _key_problems(place: str, key: Key) -> Iterator[str]:
         )
 
 
-def _table_problems(batch: Batch) -> Iterator[str]:
-    table = batch.dynamodb
+def _table_problems(table: DynamoDB) -> Iterator[str]:
+    templates: dict[str, str] = {}
+    yield from _keyed_problems("dynamodb", table, templates)
     if not DYNAMODB_NAME.fullmatch(table.table):
-        yield "dynamodb.table: expected 3 to 255 letters, digits, . - or _"
-    names = [key_name(key) for key in table.keys]
-    if len(set(names)) < len(names):
-        yield f"dynamodb.sort_key: is the same attribute as the partition key, {names[0]}"
+        yield f"dynamodb.table: {_NAME_EXPECTED}"
     if table.max_write_units is not None and table.max_write_units < 1:
         yield f"dynamodb.max_write_units: expected 1 or more write units a second, found {table.max_write_units}"
     seen: set[str] = set()
-    templates = {key.name: key.template for key in table.keys if isinstance(key, KeyTemplate)}
     for number, index in enumerate(table.indexes):
         place = f"dynamodb.indexes[{number}]"
         if not DYNAMODB_NAME.fullmatch(index.name):
-            yield f"{place}.name: expected 3 to 255 letters, digits, . - or _"
-        if len({key_name(key) for key in index.keys}) < len(index.keys):
-            yield f"{place}.sort_key: is the same attribute as the partition key, {key_name(index.partition_key)}"
-        for key in index.keys:
-            if isinstance(key, KeyTemplate) and templates.setdefault(key.name, key.template) != key.template:
-                yield f"{place}: attribute '{key.name}' already has another template"
+            yield f"{place}.name: {_NAME_EXPECTED}"
         if index.name in seen:
             yield f"{place}.name: '{index.name}' is already the name of another index"
         seen.add(index.name)
-        yield from _key_problems(f"{place}.partition_key", index.partition_key)
-        if index.sort_key is not None:
-            yield from _key_problems(f"{place}.sort_key", index.sort_key)
+        yield from _keyed_problems(place, index, templates)
+
+
+def _keyed_problems(place: str, keyed: _Keyed, templates: dict[str, str]) -> Iterator[str]:
+    """What is wrong with the keys of a table or an index; `templates` holds those met so far, by attribute."""
+    for part, key in zip(("partition_key", "sort_key"), keyed.keys, strict=False):
+        yield from _key_problems(f"{place}.{part}", key)
+    names = [key_name(key) for key in keyed.keys]
+    if len(set(names)) < len(names):
+        yield f"{place}.sort_key: is the same attribute as the partition key, {names[0]}"
+    for key in keyed.keys:
+        if isinstance(key, KeyTemplate) and templates.setdefault(key.name, key.template) != key.template:
+            yield f"{place}: attribute '{key.name}' already has another template"
 
 
 def _read_problems(batch: Batch) -> Iterator[str]:
