@@ -15,7 +15,8 @@ _TABLE = "border-collapse:collapse;font:13px system-ui,sans-serif;margin:4px 0"
 _HEAD = "text-align:{align};padding:4px 12px;border-bottom:2px solid #8a93a0;font-weight:600"
 _CELL = "text-align:{align};padding:3px 12px;border-bottom:1px solid rgba(138,147,160,.35);white-space:pre"
 _MARK = '<span style="color:#8a93a0;font-style:italic">{}</span>'
-_BREAKS = str.maketrans({"\n": "⏎", "\r": "␍", "\t": "⇥", "\0": "␀"})
+_CONTROLS = {code: chr(0x2400 + code) for code in range(32)} | {code: f"\\x{code:02x}" for code in range(128, 160)}
+_CONTROLS |= {ord("\n"): "⏎", ord("\t"): "⇥", 127: "␡"}
 
 
 class Table:
@@ -52,12 +53,19 @@ class Table:
         )
 
     def __repr__(self) -> str:
-        texts = [self.columns, *(tuple(_cut(_plain(value)) for value in row) for row in self.rows)]
+        return self.text(SHOWN)
+
+    def text(self, shown: int | None = None) -> str:
+        """The table as plain text; a value of more than `shown` characters is cut (None: every value is whole)."""
+        texts = [tuple(one_line(name) for name in self.columns)]
+        texts += [tuple(_cut(_plain(value), shown) for value in row) for row in self.rows]
         widths = [max(_width(row[place]) for row in texts) for place in range(len(self.columns))]
+        if self._right and not self._right[-1]:
+            widths[-1] = 0
         lines = [self.caption] if self.caption else []
         for row in texts:
             cells = [_pad(text, width, right) for text, width, right in zip(row, widths, self._right, strict=True)]
-            lines.append("  ".join(cells).rstrip())
+            lines.append("  ".join(cells))
         return "\n".join(lines)
 
     def _is_number(self, place: int) -> bool:
@@ -69,7 +77,11 @@ class Table:
 
 def _cell(value: Any, align: str) -> str:
     text = _plain(value)
-    shown = _MARK.format("NULL" if value is None else "empty") if value is None or value == "" else escape(_cut(text))
+    shown = (
+        _MARK.format("NULL" if value is None else "empty")
+        if value is None or value == ""
+        else escape(_cut(text, SHOWN))
+    )
     title = f' title="{escape(text[:TITLE])}{"…" if len(text) > TITLE else ""}"' if len(text) > SHOWN else ""
     return f'<td style="{_CELL.format(align=align)}"{title}>{shown}</td>'
 
@@ -85,9 +97,14 @@ def _plain(value: Any) -> str:
     return str(value) or "''"
 
 
-def _cut(text: str) -> str:
-    """At most `SHOWN` characters on one line; a line break stays visible."""
-    return (text if len(text) <= SHOWN else text[: SHOWN - 1] + "…").translate(_BREAKS)
+def one_line(text: str) -> str:
+    """A text on one line: line breaks and control characters stay visible, and no terminal obeys them."""
+    return text.translate(_CONTROLS)
+
+
+def _cut(text: str, shown: int | None) -> str:
+    """At most `shown` characters on one line."""
+    return one_line(text if shown is None or len(text) <= shown else text[: shown - 1] + "…")
 
 
 def _width(text: str) -> int:

@@ -113,3 +113,14 @@ def test_plain_text_is_aligned_also_under_wide_letters():
 def test_the_same_rows_give_the_same_html():
     one, other = (Table(("a",), [(1,)], "caption")._repr_html_() for _ in range(2))
     assert one == other
+
+
+def test_the_plain_text_is_aligned_and_whole():
+    table = Table(("a", "名前"), [("注文", "x" * 99), (None, ""), ("[/b]", " end ")])
+    assert table.text().splitlines() == [
+        "a     名前", "注文  " + "x" * 99, "NULL  ''", "[/b]   end ",
+    ]  # fmt: skip
+
+
+def test_a_control_character_is_shown_and_not_sent():
+    assert Table(("a",), [("\x1b[2J\x07\x7f\x9b",)]).text().splitlines()[1] == "␛[2J␇␡\\x9b"
