@@ -82,7 +82,7 @@ def demo() -> int:
 
     from dataops.workbook.demo import run_demo
 
-    run_demo(Console(width=None if sys.stdout.isatty() else 110))
+    run_demo(Console(markup=False, emoji=False, soft_wrap=True))
     return 0
 
 
@@ -150,6 +150,8 @@ def sql(side: str, file: str | None, name: str) -> int:
         source = file or "-"
         text = sys.stdin.read() if source == "-" else read_script(Path(source))
         done = run_script(connection, text, Path(source).name)
+        for result in done.results:
+            _show_rows(*result)
         click.echo(f"{side}: {done.statements:,} statements, {done.rows:,} rows changed", err=True)
     return 0
 
@@ -247,24 +249,17 @@ def package(output: Path, batches: tuple[str, ...], json_: bool) -> int:
 def runs(count: int, json_: bool) -> int:
     """What ran, when, with what result; the newest first."""
     import msgspec
-    from rich.console import Console
-    from rich.table import Table
 
     from dataops.core.control import Control
+    from dataops.workbook.report import runs_table
     from dataops.workbook.stack import attach
 
     attach()
     records = Control("").records(count)
     if json_:
         click.echo(json.dumps([msgspec.to_builtins(record) for record in records], ensure_ascii=False))
-        return 0
-    table = Table(box=None, pad_edge=False)
-    for heading in ("run", "started", "status", "source rows", "target rows", "rejected", "cause"):
-        table.add_column(heading, justify="right" if heading.endswith(("rows", "rejected")) else "left")
-    for record in records:
-        counts = (f"{number:,}" for number in (record.source_rows, record.target_rows, record.rejected))
-        table.add_row(record.run, record.started[:19], record.status, *counts, record.cause)
-    Console().print(table, highlight=False)
+    else:
+        click.echo(runs_table(records).text())
     return 0
 
 
@@ -334,17 +329,15 @@ def _open_side(side: str, name: str) -> Connection:
     stack = find(os.environ.get("DATAOPS_STACK", name) if name == "default" else name)
     if stack is None:
         raise StackError(f"stack {name}: is not up; start it with `dataops up`")
-    return open_server(stack.info.source if side == "source" else stack.info.target)
+    connection = open_server(stack.info.source if side == "source" else stack.info.target)
+    connection.decoders = {}  # values as the server writes them: Python's own types would respell times and numbers
+    return connection
 
 
 def _show_rows(columns: list[str], rows: list[Any]) -> None:
-    from rich.console import Console
-    from rich.table import Table
+    from dataops.workbook.table import Table
 
-    table = Table(*columns, box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(*("NULL" if value is None else str(value) for value in row))
-    Console().print(table, highlight=False, markup=False)
+    click.echo(Table(columns, rows).text())
 
 
 if __name__ == "__main__":

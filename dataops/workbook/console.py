@@ -1,18 +1,21 @@
-"""What a run looks like in a terminal: a bar where there is one, plain lines elsewhere, a table at the end."""
+"""What a run looks like in a terminal: a bar where there is one, plain lines elsewhere, tables at the end."""
 
 from __future__ import annotations
 
 import os
 import sys
 import time
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.text import Text
 
+from dataops.workbook.report import counts_table
 from dataops.workbook.result import RunResult, Snapshot
+from dataops.workbook.table import Table, one_line
 
 
 class ConsoleProgress:
@@ -24,9 +27,9 @@ class ConsoleProgress:
         if sys.stderr.isatty():
             columns = (
                 SpinnerColumn(),
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", markup=False),
                 BarColumn(),
-                TextColumn("{task.fields[rows]}"),
+                TextColumn("{task.fields[rows]}", markup=False),
             )
             self._bar = Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True)
             self._task = self._bar.add_task(batch, total=None, rows="")
@@ -57,31 +60,22 @@ class ConsoleProgress:
 
 
 def print_result(result: RunResult, console: Console) -> None:
-    """The run's counts and the seconds of its states, as a table; what was rejected or left out below it."""
-    record = result.record
-    table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_column()
-    table.add_column(justify="right")
-    for name, count in (
-        ("rows read", record.source_rows), ("items", record.items), ("rejected", record.rejected),
-        ("dropped", record.dropped), ("stale deleted", record.stale_deleted), ("rows published", record.target_rows),
-    ):  # fmt: skip
-        table.add_row(name, f"{count:,}")
-    for column, cells in record.emptied.items():
-        table.add_row(f"'' became NULL in {column}", f"{cells:,}")
-    for state in result.states:
-        if state.visits and state.seconds >= 0.005:
-            table.add_row(f"[dim]{state.name}[/dim]", f"[dim]{state.seconds:.2f} s[/dim]")
-    console.print(f"[bold]{record.batch}[/bold]  {result.status}  ({result.seconds:.1f} s)", highlight=False)
-    console.print(table, highlight=False)
+    """The run's counts and the seconds of its states, as tables; what was rejected or left out below them."""
+    title = Text.assemble((one_line(result.record.batch), "bold"), f"  {result.status}  ({result.seconds:.1f} s)")
+    tables = [counts_table(result).text()]
+    if result.timed_states:
+        states = [(state.name, f"{state.seconds:.2f}") for state in result.timed_states]
+        tables.append(Table(("state", "seconds"), states, right=("seconds",)).text())
+    console.print(title, *map(Text, (*tables, *map(one_line, _notes(result)))), sep="\n", soft_wrap=True)
+
+
+def _notes(result: RunResult) -> Iterator[str]:
     for fault in result.rejections[:10]:
         key = ", ".join(f"{name}={value}" for name, value in fault.key.items())
-        console.print(f"  rejected {key}: {fault.column} {fault.reason}", markup=False, highlight=False)
-    if record.rejected > 10:
-        console.print(f"  ... all {record.rejected:,} are in {result.folder}/rejections.jsonl", markup=False)
-    if record.left_out:
-        console.print(f"  left out of the created target: {', '.join(record.left_out)}", markup=False, highlight=False)
+        yield f"  rejected {key}: {fault.column} {fault.reason}"
+    if result.record.rejected > 10:
+        yield f"  ... all {result.record.rejected:,} are in {result.folder}/rejections.jsonl"
+    if result.record.left_out:
+        yield f"  left out of the created target: {', '.join(result.record.left_out)}"
     if result.folder:
-        console.print(
-            f"  report: {os.path.relpath(result.folder / 'report.html')}", markup=False, highlight=False, soft_wrap=True
-        )
+        yield f"  report: {os.path.relpath(result.folder / 'report.html')}"

@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import pymysql
 from rich.console import Console
-from rich.table import Table
 
 from dataops.batch import Batch
-from dataops.core.records import Record
 from dataops.errors import Permanent
 from dataops.local.sample import change_sample, write_sample
 from dataops.local.servers import ServerInfo
 from dataops.local.stack import start
 from dataops.workbook.console import ConsoleProgress
-from dataops.workbook.result import RunResult
+from dataops.workbook.result import COUNTS, RunResult
 from dataops.workbook.run import list_batches, run_batch, runs_folder
+from dataops.workbook.table import Table
 
 if TYPE_CHECKING:
     from pymysql.connections import Connection
@@ -66,11 +65,6 @@ def open_server(info: ServerInfo, database: str | None = None) -> Connection:
 
 
 def _run_all(console: Console, title: str, folder: Path) -> list[RunResult]:
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
-    table.add_column("batch")
-    for heading in ("rows read", "items", "dropped", "rejected", "stale deleted", "rows published", "seconds"):
-        table.add_column(heading, justify="right")
-    table.add_column("status")
     results = []
     for batch in list_batches():
         with ConsoleProgress(batch.batch) as progress:
@@ -78,22 +72,15 @@ def _run_all(console: Console, title: str, folder: Path) -> list[RunResult]:
         if result.exit_status:
             raise Permanent(f"{batch.batch}: {result.status}: {result.record.cause}")
         results.append(result)
-        table.add_row(batch.batch, *_cells(result.record), f"{result.seconds:.1f}", result.status)
-    console.print()
-    console.print(table, highlight=False)
+    rows = [
+        (result.record.batch, *result.counts.values(), f"{result.seconds:.1f}", result.status) for result in results
+    ]
+    _print_table(console, Table(("batch", *COUNTS, "seconds", "status"), rows, title, right=("seconds",)))
     return results
 
 
-def _cells(record: Record) -> list[str]:
-    counts = (
-        record.source_rows,
-        record.items,
-        record.dropped,
-        record.rejected,
-        record.stale_deleted,
-        record.target_rows,
-    )
-    return [f"{count:,}" for count in counts]
+def _print_table(console: Console, table: Table) -> None:
+    console.print(f"\n{table.text()}", highlight=False)
 
 
 def _show_verdict(
@@ -102,21 +89,18 @@ def _show_verdict(
     """What the stores themselves say, by their own counts."""
     import boto3
 
-    table = Table(title="What the three stores hold now", title_justify="left", box=None, pad_edge=False)
-    for place, heading in enumerate(("table", "source", "- dropped", "DynamoDB", "target")):
-        table.add_column(heading, justify="right" if place else "left")
-    agree = True
+    rows = []
     batches = {batch.batch: batch for batch in list_batches()}
     for result in results:
         batch: Batch = batches[result.record.batch]
         counts = _count(source, batch.source.table), _count(target, batch.target.table)
         items = _count_items(boto3.client("dynamodb"), batch)
         dropped = result.record.dropped
-        agree = agree and counts[0] - dropped == items == counts[1]
-        table.add_row(batch.target.table, f"{counts[0]:,}", f"{dropped:,}", f"{items:,}", f"{counts[1]:,}")
+        rows.append((batch.target.table, counts[0], dropped, items, counts[1]))
     left = len(gone & _order_numbers(target))
-    console.print()
-    console.print(table, highlight=False)
+    heads = ("table", "source", "- dropped", "DynamoDB", "target")
+    _print_table(console, Table(heads, rows, "What the three stores hold now"))
+    agree = all(read - dropped == items == published for _, read, dropped, items, published in rows)
     if not agree or left or not gone:
         raise Permanent(f"the stores do not agree, or {left} of {len(gone)} deleted orders are still in the target")
     console.print(f"All three stores agree, and the {len(gone)} orders deleted at the source are gone from the target.")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
 
+from dataops.core.records import Record
 from dataops.errors import Permanent
 from dataops.workbook.diagram import Svg, draw_machine
 from dataops.workbook.result import RunResult, StateTime
@@ -27,16 +28,22 @@ def write_report(result: RunResult, folder: Path) -> Path:
 
 def counts_table(result: RunResult) -> Table:
     """What the run read, wrote, rejected and published, as a table."""
-    record = result.record
-    rows = [
-        ("source rows", record.source_rows), ("items in DynamoDB", record.items),
-        ("rejected", record.rejected), ("dropped by the transform", record.dropped),
-        ("stale items deleted", record.stale_deleted), ("rows in the target", record.target_rows),
-    ]  # fmt: skip
-    if record.outside:
-        rows.insert(4, ("outside the partition read", record.outside))
-    rows += [(f"'' became NULL in {column}", cells) for column, cells in record.emptied.items()]
+    rows = list(result.counts.items())
+    if result.record.outside:
+        rows.insert(3, ("outside the partition read", result.record.outside))
+    rows += [(f"'' became NULL in {column}", cells) for column, cells in result.record.emptied.items()]
     return Table(("", "count"), rows)
+
+
+def runs_table(records: Sequence[Record]) -> Table:
+    """What ran, when, with what result, in the order given."""
+    heads = ("run", "started", "status", "source rows", "target rows", "rejected", "cause")
+    rows = [
+        (record.run, record.started[:19] or "-", record.status, record.source_rows, record.target_rows,
+         record.rejected, record.cause or "-")
+        for record in records
+    ]  # fmt: skip
+    return Table(heads, rows)
 
 
 def rejections_table(result: RunResult) -> Table:
@@ -65,11 +72,10 @@ def require_success(result: RunResult) -> str:
 
 def draw_times(states: tuple[StateTime, ...]) -> str:
     """A bar for the seconds of each state, as SVG."""
-    timed = [state for state in states if state.visits and state.seconds >= 0.005]
-    names = max((7 * len(state.name) for state in timed), default=0) + 8
-    longest = max((state.seconds for state in timed), default=1.0)
-    height = BAR_HEIGHT * len(timed) + 4
-    bars = "".join(_bar(number, state, longest, names) for number, state in enumerate(timed))
+    names = max((7 * len(state.name) for state in states), default=0) + 8
+    longest = max((state.seconds for state in states), default=1.0)
+    height = BAR_HEIGHT * len(states) + 4
+    bars = "".join(_bar(number, state, longest, names) for number, state in enumerate(states))
     width = names + BAR_WIDTH + 140
     size = f'width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
     return f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="seconds per state">{bars}</svg>'
@@ -102,8 +108,8 @@ def _parts(result: RunResult) -> Iterator[str]:
     if result.rejections:
         shown = f"{len(result.rejections):,} shown; all are in rejections.jsonl"
         yield f'<h2>Rejected rows</h2><p class="quiet">{shown}</p>{rejections_table(result)._repr_html_()}'
-    if result.states:
-        yield f"<h2>Seconds per state</h2>{draw_times(result.states)}"
+    if result.timed_states:
+        yield f"<h2>Seconds per state</h2>{draw_times(result.timed_states)}"
     yield f"<h2>The state machine</h2>{draw_machine(result.definition, result.states).text}"
 
 

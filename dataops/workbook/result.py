@@ -16,6 +16,13 @@ FAILURES = ("Roll Back", "Not Closed", "Not Rolled Back")
 """States that the machine goes to when the one before has failed."""
 
 
+COUNTS = {
+    "rows read": "source_rows", "items": "items", "dropped": "dropped", "rejected": "rejected",
+    "stale deleted": "stale_deleted", "rows published": "target_rows",
+}  # fmt: skip
+"""What a run counts: the name that every table shows, and the record's field."""
+
+
 class StateTime(msgspec.Struct, frozen=True):
     """One state of an execution; `seconds` is summed over its visits, and 0 where only its Map was timed."""
 
@@ -51,6 +58,16 @@ class RunResult(msgspec.Struct, frozen=True):
     def exit_status(self) -> int:
         """0 succeeded or skipped, 1 failed, 3 succeeded with rejections."""
         return {"succeeded": 0, "skipped": 0, "succeeded with rejections": 3}.get(self.status, 1)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """What the run counted, under the names of `COUNTS`."""
+        return {name: getattr(self.record, field) for name, field in COUNTS.items()}
+
+    @property
+    def timed_states(self) -> tuple[StateTime, ...]:
+        """The states that took time worth showing, 5 ms or more."""
+        return tuple(state for state in self.states if state.visits and state.seconds >= 0.005)
 
     def to_json(self) -> dict[str, Any]:
         """The run as one mapping of plain values."""

@@ -2,14 +2,19 @@
 
 import json
 import os
+import pty
 import re
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
+import msgspec
 import pytest
 import yaml
 
+from dataops.core.control import Control
+from dataops.core.records import Record
 from dataops.local.stack import runtime_folder
 from dataops.workbook.demo import open_server
 from tests.samples import declared
@@ -21,6 +26,22 @@ def dataops(*arguments, cwd=None, input=None):
     """Run a command; gives what it did."""
     command = [sys.executable, "-m", "dataops.cli", *map(str, arguments)]
     return subprocess.run(command, cwd=cwd, input=input, capture_output=True, text=True, check=False)
+
+
+def in_terminal(lines, *arguments):
+    """What a command shows in a terminal where a person types these lines."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "dataops.cli", *arguments]
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        os.write(ours, lines.encode())
+        shown = b""
+        with suppress(OSError):  # the terminal's other end is closed
+            while read := os.read(ours, 4096):
+                shown += read
+    os.close(ours)
+    assert process.returncode == 0, shown
+    return shown.decode()
 
 
 def last_json(done):
@@ -101,6 +122,39 @@ def test_a_script_that_fails_says_file_line_and_no_value(library, tmp_path):
     (tmp_path / "bad.sql").write_text("SELECT 1;\n\nINSERT INTO library.branch VALUES (1, 'secret-value', NULL);\n")
     done = dataops("sql", "source", tmp_path / "bad.sql")
     assert (done.returncode, done.stderr.strip()) == (1, "dataops: bad.sql:3: MySQL error 1062 (DUP_ENTRY)")
+
+
+QUERY = """
+SELECT 'not the last';
+SELECT '[/b]' AS a, NULL AS n, '' AS e, '注文 :smile:' AS j, CAST('-00:00:01' AS TIME) AS t, 1.50 AS d, 1234567 AS i, x'00ff' AS b;
+"""
+
+
+@pytest.mark.parametrize("by", ["pipe", "file"])
+def test_the_last_query_of_a_script_is_shown_with_its_values_as_the_server_writes_them(stack, tmp_path, by):
+    (tmp_path / "q.sql").write_text(QUERY)
+    done = dataops("sql", "source", tmp_path / "q.sql") if by == "file" else dataops("sql", "source", input=QUERY)
+    assert (done.returncode, done.stderr) == (0, "source: 2 statements, 0 rows changed\n")
+    assert done.stdout.splitlines() == [
+        "a     n     e   j             t          d     i        b",
+        "[/b]  NULL  ''  注文 :smile:  -00:00:01  1.50  1234567  0x00ff",
+    ]
+
+
+def test_the_prompt_shows_values_as_they_are(stack):
+    lines = "SELECT '[/b]' AS a, NULL AS n, '' AS e, '[red]' AS r;\nquit\n"
+    assert "[/b]  NULL  ''  [red]" in in_terminal(lines, "sql", "source")
+
+
+def test_runs_shows_a_cause_as_it_is(stack):
+    record = Record("zzz-1", "zzz", "failed", started="2026-01-02T03:04:05Z", cause="[/b] :smile: [red]")
+    Control("").client.put_item(
+        TableName=os.environ["DATAOPS_CONTROL_TABLE"],
+        Item={"pk": {"S": "runs"}, "sk": {"S": "~"}, "data": {"S": msgspec.json.encode(record).decode()}},
+    )
+    shown = dataops("runs", "-n", "1").stdout.splitlines()
+    assert shown[1].split("  ")[:3] == ["zzz-1", "2026-01-02T03:04:05", "failed"]
+    assert shown[1].endswith("  [/b] :smile: [red]")
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,14 @@
 
 from html.parser import HTMLParser
 
+import msgspec
 import pytest
 
 from dataops.core.normalize import Rejection
 from dataops.core.records import Record
 from dataops.deploy.machine import DEFINITION
 from dataops.errors import Permanent
-from dataops.workbook.report import require_success, write_report
+from dataops.workbook.report import counts_table, require_success, runs_table, write_report
 from dataops.workbook.result import RunResult, StateTime
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>"
@@ -60,3 +61,22 @@ def test_the_verdict_is_a_sentence_or_an_error():
         require_success(result_of("failed", cause="because"))
     with pytest.raises(Permanent, match="3 source rows, 4 accounted for"):
         require_success(result_of(dropped=1))
+
+
+def test_a_run_that_read_one_partition_tells_what_lay_outside():
+    assert ("outside the partition read", 2) in counts_table(result_of(outside=2)).rows
+    assert "outside the partition read" not in dict(counts_table(result_of()).rows)
+
+
+def test_only_states_that_took_time_have_a_bar(tmp_path):
+    states = (StateTime("Plan", "succeeded", "", 0.004, 1), StateTime("Rds To Dynamodb", "succeeded", "", 1.0, 0))
+    result = msgspec.structs.replace(result_of(), states=(*states, StateTime("Publish", "succeeded", "", 0.005, 1)))
+    assert [state.name for state in result.timed_states] == ["Publish"]
+
+
+def test_runs_are_listed_with_their_whole_cause_unchanged():
+    cause = "[/b] [red] " + "x" * 99
+    records = [Record("r-2", "r", "failed", cause=cause), Record("r-1", "r", "succeeded", source_rows=1234)]
+    lines = runs_table(records).text().splitlines()
+    assert lines[1].endswith(f"  {cause}")
+    assert lines[2].split() == ["r-1", "-", "succeeded", "1,234", "0", "0", "-"]
