@@ -178,7 +178,7 @@ def _key_problems(place: str, key: Key, columns: dict[str, Column], source: Tabl
             yield f"{place}: {_unknown(name, source)}"
         elif "indexes" not in place and columns[name].nullable:
             yield f"{place}: column '{name}' can be NULL, and a key cannot; choose a NOT NULL column"
-        elif columns[name].kind in ("json", "geometry"):
+        elif not columns[name].can_key:
             yield f"{place}: column '{name}' is {columns[name].column_type}, which cannot be a key"
     if not isinstance(key, str) and key.name in columns:
         yield f"{place}.name: '{key.name}' is also a column; choose another name"

@@ -60,6 +60,11 @@ class Column(msgspec.Struct, frozen=True):
         return tuple(name.replace("''", "'") for name in quoted)
 
     @property
+    def can_key(self) -> bool:
+        """Whether the column can be part of a DynamoDB key."""
+        return self.kind not in ("json", "geometry")
+
+    @property
     def precision(self) -> int:
         """Digits of a DECIMAL in all (65 where the type does not say)."""
         digits = re.search(r"\((\d+)", self.column_type)

@@ -20,7 +20,6 @@ from dataops.errors import SchemaMismatch
 HEADER = """\
 # Drafted from the source's schema; read it, correct it, then: dataops run {name}{hint}
 """
-UNFIT_KEYS = ("json", "geometry")
 
 
 def infer_batch(
@@ -105,7 +104,7 @@ def _keys(source: Table) -> dict[str, Any]:
         )
     columns = [source.column(name) for name in key.columns]
     for column in columns:
-        if column.kind in UNFIT_KEYS or re.search(r"[{}]", column.name):
+        if not column.can_key or re.search(r"[{}]", column.name):
             raise SchemaMismatch(f"table {source.name}: key column '{column.name}' ({column.column_type}) is no key")
     first, *rest = columns
     if not rest:

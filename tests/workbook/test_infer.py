@@ -1,14 +1,17 @@
 """Drafts: sensible keys, names that every service takes, a refusal where nothing tells rows apart."""
 
+from contextlib import nullcontext
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dataops.batch import BATCH_NAME, DYNAMODB_NAME
+from dataops.core.fit import require_fit
 from dataops.core.schema import ForeignKey, Table, UniqueKey
 from dataops.errors import SchemaMismatch
 from dataops.workbook.infer import batch_name, dynamodb_name, infer_batch
-from tests.samples import column, table_of
+from tests.samples import batch_of, column, table_of
 
 A, B, C = (column(name, "int(11)", nullable=False) for name in "abc")
 
@@ -47,6 +50,17 @@ def test_a_geometry_is_no_key():
     place = column("place", "point", nullable=False)
     with pytest.raises(SchemaMismatch, match=r"key column 'place' \(point\) is no key"):
         infer_batch(Table("shop", "orders", (place,), (UniqueKey("PRIMARY", ("place",)),)))
+
+
+@pytest.mark.parametrize(
+    ("mysql_type", "can_key"), [("int(11)", True), ("varbinary(9)", True), ("json", False), ("point", False)]
+)
+def test_infer_and_plan_agree_on_what_can_be_a_key(mysql_type, can_key):
+    table = table_of(column("k", mysql_type, nullable=False), key=("k",))
+    batch = batch_of(dynamodb__partition_key="k")
+    for use in (lambda: infer_batch(table), lambda: require_fit(batch, table, None)):
+        with nullcontext() if can_key else pytest.raises(SchemaMismatch, match="'k'"):
+            use()
 
 
 def test_the_mode_is_what_the_target_allows():
