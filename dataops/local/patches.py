@@ -84,7 +84,7 @@ def fail_map_with_failed_children() -> None:
             )
         )  # fmt: skip
 
-    map_run.original = original  # type: ignore[attr-defined]
+    map_run.original = original  # type: ignore[attr-defined]  # mypy gives functions no attributes
     setattr(component, "_map_run", map_run)  # noqa: B010
 
 
@@ -147,7 +147,7 @@ def fail_with_error_path_on_states_errors() -> None:
     def error_name(name: str) -> Any:
         return StatesErrorName(typ=known[name]) if name in known else custom(name)
 
-    error_name.original = custom  # type: ignore[attr-defined]
+    error_name.original = custom  # type: ignore[attr-defined]  # mypy gives functions no attributes
     state_fail.CustomErrorName = error_name
 
 
@@ -191,8 +191,8 @@ def stay_stopped() -> None:
         if self.execution.exec_status != ExecutionStatus.ABORTED:
             reflect(self)
 
-    set_error_while_running.original = set_error  # type: ignore[attr-defined]
-    reflect_unless_stopped.original = reflect  # type: ignore[attr-defined]
+    set_error_while_running.original = set_error  # type: ignore[attr-defined]  # mypy gives functions no attributes
+    reflect_unless_stopped.original = reflect  # type: ignore[attr-defined]  # mypy gives functions no attributes
     setattr(Environment, "set_error", set_error_while_running)  # noqa: B010
     setattr(Told, "_reflect_execution_status", reflect_unless_stopped)  # noqa: B010
 
@@ -212,7 +212,7 @@ def describe_ends() -> None:
             reply.result["output"] = json.dumps(execution.output)
         return reply
 
-    describe_execution.original = original  # type: ignore[attr-defined]
+    describe_execution.original = original  # type: ignore[attr-defined]  # mypy gives functions no attributes
     setattr(StepFunctionResponse, "describe_execution", describe_execution)  # noqa: B010
 
 
@@ -229,5 +229,5 @@ def keep_reason_of_stop() -> None:
             execution.error, execution.cause = self._get_param("error"), self._get_param("cause")
         return reply
 
-    stop_execution.original = original  # type: ignore[attr-defined]
+    stop_execution.original = original  # type: ignore[attr-defined]  # mypy gives functions no attributes
     setattr(StepFunctionResponse, "stop_execution", stop_execution)  # noqa: B010
