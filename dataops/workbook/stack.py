@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from dataops.batch import Batch
 from dataops.errors import DataOpsError, StackError
 
-if TYPE_CHECKING:
-    from dataops.local.stack import Stack
 
-
-def attach(name: str | None = None) -> str | None:
+def attach() -> str | None:
     """Point this process at a running embedded stack and give its name; None when it is to work on AWS.
 
     Variables that are already exported decide (`AWS_ENDPOINT_URL`); else a running stack is used; else AWS, when
@@ -21,16 +17,16 @@ def attach(name: str | None = None) -> str | None:
     """
     from dataops.local.stack import find
 
-    if name is None and os.environ.get("AWS_ENDPOINT_URL"):
+    if os.environ.get("AWS_ENDPOINT_URL"):
         named = os.environ.get("DATAOPS_STACK")
         if named and find(named) is None:
             raise StackError(f"the exported variables point to stack {named}, which is down: start it, or unset them")
         return named
-    stack: Stack | None = find(name or "default")
+    stack = find()
     if stack is not None:
         os.environ.update(stack.info.variables)
         return stack.info.name
-    if name is None and _has_credentials():
+    if _has_credentials():
         return None
     raise StackError("no embedded stack is up and there are no AWS credentials: start one with `dataops up`")
 
@@ -43,15 +39,15 @@ def deploy_to_stack(batch: Batch, others: Sequence[Batch] = ()) -> None:
     """
     from dataops.deploy.machine import definition
     from dataops.deploy.package import build_zip, handlers
-    from dataops.local.registry import register
+    from dataops.local.registry import ACCOUNT, register
     from dataops.local.stack import find
 
     stack = find(os.environ["DATAOPS_STACK"])
     if stack is None:
         raise StackError(f"the embedded stack {os.environ['DATAOPS_STACK']} is not up: start it with `dataops up`")
     functions = handlers()
-    region, account = os.environ["AWS_REGION"], "123456789012"
-    arns = {name: f"arn:aws:lambda:{region}:{account}:function:{name}" for name in functions}
+    region = os.environ["AWS_REGION"]
+    arns = {name: f"arn:aws:lambda:{region}:{ACCOUNT}:function:{name}" for name in functions}
     register(stack.info, zip_bytes=build_zip([*others, batch]), functions=functions, definition=definition(arns))
     _ensure_table(batch)
 
