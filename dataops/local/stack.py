@@ -110,12 +110,6 @@ def find(name: str = "default") -> Stack | None:
     return Stack(info) if _is_host(info.pid, info.folder) else None
 
 
-def list_stacks() -> list[Stack]:
-    """All running stacks of this user, in order of name."""
-    names = sorted(path.parent.name for path in runtime_folder().glob(f"*/{STATE_FILE}"))
-    return [stack for name in names if (stack := find(name))]
-
-
 def runtime_folder() -> Path:
     """Where stacks keep their folders: short, since a socket's path may have 107 characters only.
 
