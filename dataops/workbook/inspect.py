@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from dataops.batch import Batch
 from dataops.core.describe import describe_table
+from dataops.core.fit import require_fit, require_unique_key
 from dataops.core.mysql import (
     PlainReader,
     condition,
@@ -57,17 +60,14 @@ class SourceTable:
         terms = ["COUNT(*)"]
         for column in self.columns:
             terms += _column_terms(column)
-        where = "".join(f" WHERE {term}" for term in condition(self.batch.source.where))
-        with errors_located(f"source {self.table.name}: counting"):
-            (row,) = execute(self._connection, f"SELECT {', '.join(terms)} FROM {self._name}{where}")
-        total, cells = int(row[0]), list(row[1:])
+        total, *cells = self._aggregate(terms)
         rows = []
         for column in self.columns:
             values = [cells.pop(0) for _ in _column_terms(column)]
             counts = [int(value or 0) for value in values[:3]]
             rows.append((column.name, *counts, *values[3:]))
         heads = ("column", "NULL", "''", "distinct", "least", "greatest")
-        return Table(heads, rows, f"{self.table.name}: {total:,} rows")
+        return Table(heads, rows, f"{self.table.name}: {int(total):,} rows")
 
     def sample(self, rows: int = 10) -> Table:
         """The first `rows` rows (1 to 1,000) in key order, exactly as the server writes them."""
@@ -81,9 +81,19 @@ class SourceTable:
 
     def row_count(self) -> int:
         """How many rows the batch would read."""
+        return int(self._aggregate(["COUNT(*)"])[0])
+
+    def require_fit(self) -> None:
+        """Raises SchemaMismatch when the batch does not fit its source, or two rows would share a DynamoDB key."""
+        require_fit(self.batch, self.table, None)
+        require_unique_key(self._connection, self.batch, self.table)
+
+    def _aggregate(self, terms: list[str]) -> tuple[Any, ...]:
+        """The aggregates of all rows that the batch reads."""
         where = "".join(f" WHERE {term}" for term in condition(self.batch.source.where))
         with errors_located(f"source {self.table.name}: counting"):
-            return int(execute(self._connection, f"SELECT COUNT(*) FROM {self._name}{where}")[0][0])
+            (row,) = execute(self._connection, f"SELECT {', '.join(terms)} FROM {self._name}{where}")
+        return tuple(row)
 
 
 def open_source(batch: Batch) -> SourceTable:
@@ -93,10 +103,7 @@ def open_source(batch: Batch) -> SourceTable:
 
 def require_rows(source: SourceTable) -> str:
     """The verdict on a source: that it can be copied. Raises SchemaMismatch when the batch does not fit it."""
-    from dataops.core.fit import require_fit, require_unique_key
-
-    require_fit(source.batch, source.table, None)
-    require_unique_key(source._connection, source.batch, source.table)
+    source.require_fit()
     return (
         f"{source.batch.batch}: the batch fits its source; {source.row_count():,} rows to copy, "
         f"each with a DynamoDB key of its own."
