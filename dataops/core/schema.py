@@ -120,7 +120,8 @@ class Table(msgspec.Struct, frozen=True):
 
 def declared_column(name: str, mysql_type: str, nullable: bool = True) -> Column:
     """The column of that name and MySQL type, such as `varchar(20)`, that no table holds yet."""
-    column_type = mysql_type.strip().lower()
+    parts = re.split(r"('(?:[^']|'')*')", mysql_type.strip())
+    column_type = "".join(part if part.startswith("'") else part.lower() for part in parts)
     data_type = re.split(r"[ (]", column_type, maxsplit=1)[0]
     aliases = {
         "integer": "int",

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from dataops.core.item import item_size
 from dataops.core.normalize import Codec, Rejection
-from dataops.core.schema import Column
+from dataops.core.schema import Column, declared_column
 from dataops.errors import SchemaMismatch
 from tests.samples import batch_of, column, table_of
 
@@ -351,6 +351,11 @@ def test_a_transform_sees_python_values_and_its_row_is_stored():
 
 def test_a_transform_drops_a_row_by_none():
     assert transformed(lambda row: None) is None
+
+
+def test_a_declared_type_keeps_the_case_of_its_members():
+    declared = declared_column("v", "ENUM('New', 'it''s Old') NOT NULL")
+    assert (declared.data_type, declared.column_type) == ("enum", "enum('New', 'it''s Old') not null")
 
 
 def test_a_declared_column_is_added():
