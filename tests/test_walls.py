@@ -52,7 +52,7 @@ def test_what_runs_inside_lambda_imports_nothing_that_is_not_there(path):
     assert set(imported(path)) <= there
 
 
-@pytest.mark.parametrize("name", ["normalize", "convert", "item", "keys", "digest", "schema"])
+@pytest.mark.parametrize("name", ["normalize", "convert", "item", "keys", "digest", "schema", "widen"])
 def test_the_codec_loads_without_driver_and_boto3(name):
     check = (
         f"import sys, dataops.core.{name};"
