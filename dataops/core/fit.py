@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from dataops.batch import Batch, Index, Key, did_you_mean, key_columns, key_name
 from dataops.core.dynamodb import dynamodb_error
 from dataops.core.mysql import condition, errors_located, exactness, execute, key_order, quote_table, select_list
 from dataops.core.normalize import Codec, Rejection, key_of_rows, key_text, output_columns, selected_columns
 from dataops.core.schema import Column, Table, declared_column
+from dataops.core.widen import NARROW, misfit
 from dataops.errors import Retryable, SchemaMismatch
 
 if TYPE_CHECKING:
@@ -190,18 +193,44 @@ def _unknown(name: str, table: Table, what: str = "source") -> str:
 
 
 def _target_problems(batch: Batch, source: Table, target: Table) -> Iterator[str]:
-    generated = {column.name for column in source.columns if column.generated}
-    for name in (*(column.name for column in selected_columns(batch, source)), *batch.added_columns):
-        if name not in generated and not target.has(name):
-            yield f"target.table: {_unknown(name, target, 'target')}"
-    written = {column.name for column in output_columns(batch, source, target)}
+    added = (declared_column(name, of) for name, of in batch.added_columns.items())
+    for column in (*selected_columns(batch, source), *added):
+        if not column.generated and not target.has(column.name):
+            unknown = _unknown(column.name, target, "target")
+            yield f"target.table: {unknown}: expected at least {_type(column)}, found none"
+    outputs = output_columns(batch, source, target)
+    for column in outputs:
+        yield from _type_problems(batch, column, target)
+    written = {column.name for column in outputs}
     for column in target.columns:
         spare = column.nullable or column.has_default or column.generated or column.auto_increment
         if column.name not in written and not spare:
-            yield f"target.table: column '{column.name}' of {target.name} is NOT NULL, and nothing fills it"
+            yield (
+                f"target.table: column '{column.name}' of {target.name} is {_type(column)} NOT NULL, and nothing fills "
+                f"it: expected a default or a source column of that type, found none"
+            )
     if target.row_key is None:
         yield f"target.table: {target.name} has no primary or unique key, which loading safely needs"
     yield from _mode_problems(batch, target)
+
+
+def _type_problems(batch: Batch, column: Column, target: Table) -> Iterator[str]:
+    """A text that is stored as a document is JSON: every other is a rejection."""
+    rule = batch.normalize.columns.get(column.name)
+    of = msgspec.structs.replace(column, is_json=True) if rule and rule.as_ == "document" else column
+    into = target.column(column.name)
+    reason = misfit(of, into)
+    if reason is not None:
+        expected = f"at least {_type(column)}" if reason == NARROW else _type(column)
+        yield (
+            f"target.table: column '{column.name}' of {target.name}: expected {expected}, found {_type(into)} ({reason})"
+        )
+
+
+def _type(column: Column) -> str:
+    """The type for a message, cut where the members of an ENUM or SET make it long."""
+    text = column.column_type if len(column.column_type) <= 100 else f"{column.column_type[:97]}..."
+    return f"{text} (JSON)" if column.is_json and column.data_type != "json" else text
 
 
 def _mode_problems(batch: Batch, target: Table) -> Iterator[str]:
