@@ -144,10 +144,8 @@ class MySQLServer:
         return self.folder.with_suffix(".log")
 
     def _command(self) -> list[str]:
-        command = [str(self.program.path), "--no-defaults", f"--datadir={self.folder / 'data'}"]
+        command = [*self.program.command, "--no-defaults", *self.program.flags, f"--datadir={self.folder / 'data'}"]
         command.append(f"--tmpdir={self.folder / 'tmp'}")  # a start deletes the temporary tables of all who share it
-        if self.program.root is not None:
-            command += [f"--basedir={self.program.root / 'usr'}", f"--lc-messages-dir={self.program.share}"]
         command.append("--innodb-use-native-aio=0")  # the kernel's limit on locked memory is soon used up
         if os.geteuid() == 0:
             command.append("--user=root")
