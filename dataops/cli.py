@@ -15,10 +15,14 @@ from dataops.errors import BatchFileError, DataOpsError, StackError
 if TYPE_CHECKING:
     from pymysql.connections import Connection
 
+    from dataops.local.mysqld import Flavor
     from dataops.local.stack import Stack
 
 as_json = click.option("--json", "json_", is_flag=True, help="Print the result as JSON, on the last line.")
 stack_name = click.option("--name", default="default", show_default=True, help="The stack's name.")
+server_flavor = click.option(
+    "--server", type=click.Choice(["mariadb", "mysql"]), help="The kind of database servers (default: what there is)."
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -76,27 +80,29 @@ def _fail_unexpected(error: Exception) -> int:
 
 
 @cli.command()
-def demo() -> int:
+@server_flavor
+def demo(server: Flavor | None) -> int:
     """Everything once, end to end, on sample data: the main job."""
     from rich.console import Console
 
     from dataops.workbook.demo import run_demo
 
-    run_demo(Console(markup=False, emoji=False, soft_wrap=True))
+    run_demo(Console(markup=False, emoji=False, soft_wrap=True), flavor=server)
     return 0
 
 
 @cli.command()
 @stack_name
 @click.option("--sample", is_flag=True, help="Load the sample shop into the source.")
+@server_flavor
 @as_json
-def up(name: str, sample: bool, json_: bool) -> int:
+def up(name: str, sample: bool, server: Flavor | None, json_: bool) -> int:
     """Start the embedded stack for a working session, and print the variables to export."""
     from dataops.local.sample import write_sample
     from dataops.local.stack import start
     from dataops.workbook.demo import open_server
 
-    stack = start(name, detach=True)
+    stack = start(name, detach=True, flavor=server)
     if sample:
         with open_server(stack.info.source) as connection:
             write_sample(connection)
@@ -289,7 +295,8 @@ def notebook(name: str, parameters: tuple[tuple[str, str], ...], json_: bool) ->
 @stack_name
 @click.option("--port", type=int, default=0, help="The port (default: a free one).")
 @click.option("--no-browser", is_flag=True, help="Do not open a browser.")
-def lab(name: str, port: int, no_browser: bool) -> int:
+@server_flavor
+def lab(name: str, port: int, no_browser: bool, server: Flavor | None) -> int:
     """JupyterLab on the workbook, with the stack up (and the sample loaded, when this starts it)."""
     from dataops.local.sample import write_sample
     from dataops.local.stack import find, start
@@ -297,7 +304,9 @@ def lab(name: str, port: int, no_browser: bool) -> int:
     from dataops.workbook.lab import serve_lab
 
     running = find(name)
-    stack = running or start(name, detach=False)
+    if running and server not in (None, running.info.source.flavor):
+        raise StackError(f"stack {name}: is up on {running.info.source.flavor}; stop it with `dataops down`")
+    stack = running or start(name, detach=False, flavor=server)
     try:
         if running is None:
             with open_server(stack.info.source) as connection:

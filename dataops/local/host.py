@@ -1,6 +1,6 @@
 """The process that holds an embedded stack: it starts everything, waits for its end, and leaves nothing behind.
 
-Run as `python -m dataops.local.host NAME FOLDER CONCURRENCY`; `dataops.local.stack` does that.
+Run as `python -m dataops.local.host NAME FOLDER CONCURRENCY [FLAVOR]`; `dataops.local.stack` does that.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import msgspec
 
 from dataops.errors import DataOpsError
 from dataops.local.emulators import check_versions, serve_interpreter, start_aws
-from dataops.local.mysqld import find_program
+from dataops.local.mysqld import FLAVORS, Flavor, find_program
 from dataops.local.patches import apply_patches
 from dataops.local.registry import ACCOUNT, MACHINE
 from dataops.local.sandbox import SandboxPool
@@ -37,15 +37,15 @@ LOOPBACK = "127.0.0.1,localhost"
 class Host:
     """Everything that an embedded stack consists of."""
 
-    def __init__(self, name: str, folder: Path, concurrency: int) -> None:
-        self.name, self.folder, self.concurrency = name, folder, concurrency
+    def __init__(self, name: str, folder: Path, concurrency: int, flavor: Flavor | None = None) -> None:
+        self.name, self.folder, self.concurrency, self.flavor = name, folder, concurrency, flavor
         self.spawner = Spawner()
         self._stops: list[Callable[[], object]] = []
 
     def start(self) -> StackInfo:
         """Start servers, emulators and sandboxes, and put the secrets, table, topic and bucket. Raises DataOpsError."""
         check_versions()
-        program = find_program()
+        program = find_program(self.flavor)
         use_no_proxy()
         servers = [MySQLServer(program, self.folder / name, name, self.spawner) for name in ("source", "target")]
         with ThreadPoolExecutor(3) as starting:
@@ -132,10 +132,11 @@ def put_contents(info: StackInfo) -> None:
 def main() -> int:
     """Hold a stack until a signal; exit status 1 when it could not start (the reason is in `FOLDER.failure`)."""
     name, folder, concurrency = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
+    flavor = next((each for each in FLAVORS if each in sys.argv[4:]), None)
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: ended.set())
-    host = Host(name, folder, concurrency)
+    host = Host(name, folder, concurrency, flavor)
     try:
         info = host.start()
         if not ended.is_set():

@@ -18,6 +18,7 @@ from pathlib import Path
 import msgspec
 
 from dataops.errors import StackError
+from dataops.local.mysqld import Flavor
 from dataops.local.servers import ServerInfo
 from dataops.local.spawn import Spawner, end_process, last_line
 
@@ -60,11 +61,11 @@ class Stack:
             time.sleep(0.02)
 
 
-def start(name: str = "default", *, detach: bool, concurrency: int = 4) -> Stack:
+def start(name: str = "default", *, detach: bool, concurrency: int = 4, flavor: Flavor | None = None) -> Stack:
     """Start a stack and wait until it is ready.
 
     A detached one outlives this process; any other ends with it, however it ends. `concurrency` is the number of
-    sandboxes a function may have. Raises StackError, one line, when it is already up or cannot start.
+    sandboxes a function may have, `flavor` the kind of its servers (None: what there is). Raises StackError, one line, when it is already up or cannot start.
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,30}", name):
         raise StackError(f"stack name {name!r}: expected up to 31 letters, digits, - or _")
@@ -76,8 +77,9 @@ def start(name: str = "default", *, detach: bool, concurrency: int = 4) -> Stack
         folder.mkdir(mode=0o700)
     except FileExistsError:
         raise StackError(f"stack {name}: is being started by another process") from None
+    arguments = [name, str(folder), str(concurrency), *filter(None, [flavor])]
     process = _spawner(os.getpid()).spawn(
-        [sys.executable, "-P", "-m", "dataops.local.host", name, str(folder), str(concurrency)],
+        [sys.executable, "-P", "-m", "dataops.local.host", *arguments],
         log=folder / "host.log", environment=_host_environment(), end_signal=None if detach else signal.SIGTERM,
     )  # fmt: skip
     try:

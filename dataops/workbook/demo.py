@@ -11,6 +11,7 @@ from rich.console import Console
 
 from dataops.batch import Batch
 from dataops.errors import Permanent
+from dataops.local.mysqld import Flavor
 from dataops.local.sample import change_sample, write_sample
 from dataops.local.servers import ServerInfo
 from dataops.local.stack import start
@@ -23,11 +24,11 @@ if TYPE_CHECKING:
     from pymysql.connections import Connection
 
 
-def run_demo(console: Console, folder: Path | None = None) -> list[RunResult]:
-    """Run the demo and show it; gives all runs. Raises Permanent when a run fails or the stores do not agree."""
+def run_demo(console: Console, folder: Path | None = None, flavor: Flavor | None = None) -> list[RunResult]:
+    """Run the demo, on servers of that flavor, and show it; gives all runs. Raises Permanent when a run fails or the stores do not agree."""
     console.print("Starting two MySQL servers, emulated AWS and the Lambda sandbox ...")
     folder = folder or runs_folder()
-    stack = start(f"demo-{os.getpid()}", detach=False)
+    stack = start(f"demo-{os.getpid()}", detach=False, flavor=flavor)
     try:
         os.environ.update(stack.info.variables)
         with open_server(stack.info.source) as source, open_server(stack.info.target) as target:

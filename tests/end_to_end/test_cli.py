@@ -167,6 +167,11 @@ def test_runs_shows_a_cause_as_it_is(stack):
         (["infer"], 2, "Error: name one TABLE, or give --all with -o FOLDER"),
         (["sql", "source", "gone.sql"], 2, "dataops: gone.sql: cannot be read: No such file or directory"),
         (["status", "--name", "nosuch"], 1, "dataops: stack nosuch: is not up; start it with `dataops up`"),
+        (
+            ["up", "--server", "oracle"],
+            2,
+            "Error: Invalid value for '--server': 'oracle' is not one of 'mariadb', 'mysql'.",
+        ),
         (["down", "--name", "nosuch"], 1, "dataops: stack nosuch: is not up"),
     ],
 )
@@ -200,6 +205,25 @@ def test_status_prints_addresses_and_variables(stack):
         assert (shown[side]["port"], shown[side]["user"], shown[side]["password"]) == (
             server.port, server.user, server.password,
         )  # fmt: skip
+
+
+@pytest.mark.parametrize("flavor", ["mariadb", "mysql"])
+def test_up_starts_the_servers_that_are_asked_for(stack, flavor):
+    name = f"up-{flavor}-{os.getpid()}"
+    try:
+        done = dataops("up", "--name", name, "--server", flavor, "--json")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert [last_json(done)[side]["flavor"] for side in ("source", "target")] == [flavor, flavor]
+    finally:
+        dataops("down", "--name", name)
+
+
+def test_lab_does_not_take_a_stack_on_other_servers_for_the_one_asked_for(stack):
+    flavor = stack.info.source.flavor
+    other = "mysql" if flavor == "mariadb" else "mariadb"
+    done = dataops("lab", "--name", stack.info.name, "--server", other, "--no-browser")
+    message = f"dataops: stack {stack.info.name}: is up on {flavor}; stop it with `dataops down`"
+    assert (done.returncode, done.stderr.strip()) == (1, message)
 
 
 def test_package_builds_the_same_zip_twice(tmp_path):

@@ -138,6 +138,12 @@ def test_developers_own_aws_settings_do_not_reach_the_stack(name: str, monkeypat
     stack.stop()
 
 
+def test_servers_are_of_the_flavor_that_is_asked_for(name: str) -> None:
+    stack = start(name, detach=False, flavor="mysql")
+    assert (stack.info.source.flavor, stack.info.target.flavor) == ("mysql", "mysql")
+    stack.stop()
+
+
 def test_start_that_fails_says_why_in_one_line_and_leaves_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATAOPS_MYSQLD", "/nowhere/mysqld")
     with pytest.raises(StackError, match=f"^stack {name}: DATAOPS_MYSQLD: expected") as refused:
