@@ -18,6 +18,7 @@ URIs: http://mirror.test/debian/ http://other.test/debian
 Suites: stable stable-updates
 Components: main
 Signed-By: /keys/debian.gpg
+# and of the year before
   /keys/more.gpg
 
 Types: deb

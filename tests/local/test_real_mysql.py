@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
+import psutil
 import pytest
 
 from dataops.local.mysqld import find_program
@@ -34,6 +36,15 @@ def test_table_has_a_collation_that_only_mysql_knows(mysql: MySQLServer) -> None
         cursor.execute("INSERT INTO t VALUES ('Ärger'), ('寿司🍣')")
         cursor.execute("SELECT name FROM t WHERE name IN ('arger', '寿司🍣') ORDER BY name")
         assert cursor.fetchall() == (("Ärger",), ("寿司🍣",))
+
+
+def test_server_finds_its_own_files(mysql: MySQLServer) -> None:
+    with open_server(mysql.info) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT @@character_sets_dir, @@lc_messages_dir")
+        charsets, messages = cursor.fetchone()
+    assert Path(charsets, "Index.xml").exists()
+    assert Path(messages, "english/errmsg.sys").exists()
+    assert set(mysql.program.flags) <= set(psutil.Process(mysql.pid).cmdline())
 
 
 def test_killed_server_comes_back(mysql: MySQLServer) -> None:
