@@ -110,7 +110,7 @@ def find_program(flavor: Flavor | None = None) -> Program:
         root = cached_package(flavor or "mariadb")
     except StackError as error:
         wanted = {None: "MySQL or MariaDB", "mariadb": "MariaDB", "mysql": "MySQL"}[flavor]
-        raise StackError(f"no {wanted} server found, {error}: install one ({INSTALL[flavor]})") from error
+        raise StackError(f"no {wanted} server found, and {error}: install one ({INSTALL[flavor]})") from error
     return _identify(root / PACKAGES[flavor or "mariadb"].program, root)
 
 
@@ -136,7 +136,7 @@ def cached_package(flavor: Flavor) -> Path:
     if (cache / package.program).exists():
         return cache
     if not (shutil.which("apt-get") and shutil.which("dpkg")):
-        raise StackError("and this machine has no apt-get to fetch one")
+        raise StackError("this machine has no apt-get to fetch one")
     cache.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache.parent) as work:
         tree = fetch_package(package, Path(work))
