@@ -102,9 +102,9 @@ def test_names_are_quoted(name, quoted):
     assert quote_table(name, "t") == f"{quoted}.`t`"
 
 
-def test_a_float_is_read_widened():
+def test_floats_are_read_widened():
     columns = (column("a", "int(11)"), column("b", "float"), column("c", "double"))
-    assert select_list(columns) == "`a`, `b` + 0e0, `c`"
+    assert select_list(columns) == "`a`, `b` * 1e0, `c` * 1e0"
 
 
 def test_where_is_one_condition_with_its_percent_signs_kept():
