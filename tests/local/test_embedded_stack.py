@@ -25,8 +25,9 @@ from dataops.local.stack import Stack, find, remove_orphans, start
 from tests.local.functions import wait_for
 
 HOLD = """
-import sys, time
+import signal, sys, time
 from dataops.local.stack import start
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background is born deaf to it
 stack = start(sys.argv[1], detach=sys.argv[2] == "detached")
 print(stack.info.pid, flush=True)
 if sys.argv[2] != "detached":
