@@ -1,0 +1,5 @@
+"""`python -m dataops.cli` is `dataops`."""
+
+from dataops.cli import main
+
+main()

@@ -1,0 +1,142 @@
+"""Batch files and their runs: draft, run, package, list, and notebooks unattended."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import click
+
+from dataops.cli.options import as_json
+
+
+@click.command()
+@click.argument("table", required=False)
+@click.option("--all", "all_", is_flag=True, help="Every table of the database, one file each.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="The file, or with --all the folder, to write.")
+@click.option("--database", help="The source's database (default: the secret's).")
+@click.option("--source", "source_secret", default="dataops/source", show_default=True, help="The source's secret.")
+@click.option("--target", "target_secret", default="dataops/target", show_default=True, help="The target's secret.")
+@click.option(
+    "--empty-string", type=click.Choice(["to_null", "keep", "omit"]), default="to_null", show_default=True,
+    help="What becomes of ''.",
+)  # fmt: skip
+def infer(
+    table: str | None,
+    all_: bool,
+    output: Path | None,
+    database: str | None,
+    source_secret: str,
+    target_secret: str,
+    empty_string: str,
+) -> int:
+    """Draft the batch file of TABLE from the source's schema and what the target allows."""
+    from dataops.workbook.infer import draft_batches, write_drafts
+    from dataops.workbook.stack import attach
+
+    if (table is None) != all_ or (all_ and output is None):
+        raise click.UsageError("name one TABLE, or give --all with -o FOLDER")
+    attach()
+    drafts = draft_batches(
+        [table] if table else None, database=database, empty_string=empty_string, secrets=(source_secret, target_secret)
+    )
+    for path in write_drafts(drafts, output, many=all_):
+        click.echo(str(path), err=True)
+    if output is None:
+        click.echo(drafts[0][1], nl=False)
+    return 0
+
+
+@click.command()
+@click.argument("batch")
+@click.option("--workers", type=click.IntRange(1, 1000), default=4, show_default=True, help="Chunks copied at once.")
+@click.option("--serial", is_flag=True, help="One chunk after another (the same as --workers 1).")
+@click.option("--create-target", is_flag=True, help="Make a missing target table from the source's definition.")
+@as_json
+def run(batch: str, workers: int, serial: bool, create_target: bool, json_: bool) -> int:
+    """Run BATCH (a name in stepfunctions/batches, or a file) through the state machine, and wait for its end."""
+    from rich.console import Console
+
+    from dataops.workbook.console import ConsoleProgress, print_result
+    from dataops.workbook.run import find_batch, run_batch
+
+    declared = find_batch(batch)
+    with ConsoleProgress(declared.batch) as progress:
+        result = run_batch(declared, workers=1 if serial else workers, create_target=create_target, progress=progress)
+    if json_:
+        click.echo(json.dumps(result.to_json(), ensure_ascii=False))
+    else:
+        print_result(result, Console())
+    if result.status == "failed":
+        click.echo(f"dataops: {declared.batch}: {result.record.cause}", err=True)
+    return result.exit_status
+
+
+@click.command()
+@click.option(
+    "-o", "--output", type=click.Path(file_okay=False, path_type=Path), default=Path("dist"), show_default=True
+)
+@click.argument("batches", nargs=-1)
+@as_json
+def package(output: Path, batches: tuple[str, ...], json_: bool) -> int:
+    """Build the deployment zip of BATCHES (default: all in stepfunctions/batches): same inputs, same bytes."""
+    from hashlib import sha256
+
+    from dataops.deploy.package import build_zip, zip_name
+    from dataops.workbook.run import find_batch, list_batches
+
+    content = build_zip([find_batch(name) for name in batches] or list_batches())
+    output.mkdir(parents=True, exist_ok=True)
+    path = output / zip_name(content)
+    path.write_bytes(content)
+    digest = sha256(content).hexdigest()
+    if json_:
+        click.echo(json.dumps({"path": str(path), "sha256": digest, "bytes": len(content)}))
+    else:
+        click.echo(f"{path}  {len(content):,} bytes  sha256 {digest}")
+    return 0
+
+
+@click.command()
+@click.option("-n", "count", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many.")
+@as_json
+def runs(count: int, json_: bool) -> int:
+    """What ran, when, with what result; the newest first."""
+    import msgspec
+
+    from dataops.core.control import Control
+    from dataops.workbook.report import runs_table
+    from dataops.workbook.stack import attach
+
+    attach()
+    records = Control("").records(count)
+    if json_:
+        click.echo(json.dumps([msgspec.to_builtins(record) for record in records], ensure_ascii=False))
+    else:
+        click.echo(runs_table(records).text())
+    return 0
+
+
+@click.command()
+@click.argument("name")
+@click.option("-p", "parameters", type=(str, str), multiple=True, metavar="KEY VALUE", help="A parameter; repeatable.")
+@as_json
+def notebook(name: str, parameters: tuple[tuple[str, str], ...], json_: bool) -> int:
+    """Run notebook NAME unattended, its parameters checked first; output and a page to read go under runs/."""
+    from dataops.workbook.notebook import run_notebook
+    from dataops.workbook.run import runs_folder
+    from dataops.workbook.stack import attach
+
+    attach()
+    done = run_notebook(name, dict(parameters), runs_folder())
+    shown = {"notebook": done.notebook, "status": done.status, "output": str(done.output), "page": str(done.page)}
+    if json_:
+        click.echo(json.dumps({**shown, "seconds": round(done.seconds, 3), "cause": done.cause}))
+    else:
+        click.echo(
+            f"{done.notebook}: {done.status} ({done.seconds:.1f} s)  {os.path.relpath(done.page or done.output)}"
+        )
+    if done.cause:
+        click.echo(f"dataops: {done.notebook}: {done.cause}", err=True)
+    return 1 if done.cause else 0
