@@ -6,16 +6,28 @@ import os
 from functools import cache
 
 import pytest
+from hypothesis import settings
 
+from dataops.local.mysqld import Flavor
 from dataops.local.sample import write_sample
 from dataops.local.stack import Stack, start
 from dataops.workbook.demo import open_server
 
+SERVERS = os.environ.get("DATAOPS_TEST_SERVERS", "").split() or [None]
+"""Kinds of servers to run the tests on that want a stack: the one at hand, unless the environment names several."""
+
+_started: list[Stack] = []
+
+settings.register_profile("suite", deadline=None)
+settings.register_profile("long", deadline=None, max_examples=10_000)
+settings.load_profile("suite")
+
 
 @cache
-def session_stack() -> Stack:
+def session_stack(flavor: Flavor | None = None) -> Stack:
     """The session's stack with the sample shop in its source, its variables exported: notebooks' kernels and subprocesses inherit them."""
-    stack = start(f"tests-{os.getpid()}", detach=False)
+    stack = start(f"tests-{flavor or 'any'}-{os.getpid()}", detach=False, flavor=flavor)
+    _started.append(stack)
     os.environ.update(stack.info.variables)
     with open_server(stack.info.source) as connection:
         write_sample(connection)
@@ -25,16 +37,29 @@ def session_stack() -> Stack:
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Notebook cells ask for no fixture: start the stack before them."""
     if session.config.getoption("nbval", False) or session.config.getoption("nbval_lax", False):
-        session_stack()
+        session_stack(SERVERS[0])
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests on the second kind of servers come last: before them the environment points at the first."""
+
+    def turn(item: pytest.Item) -> int:
+        callspec = getattr(item, "callspec", None)
+        return SERVERS.index(callspec.params.get("stack", SERVERS[0])) if callspec else 0
+
+    items.sort(key=turn)
+
+
+@pytest.fixture(scope="session", params=SERVERS, ids=lambda flavor: flavor or "server")
+def stack(request: pytest.FixtureRequest) -> Stack:
+    """A running embedded stack; `os.environ` points at it. Tests share it: use names of your own."""
+    stack = session_stack(request.param)
+    os.environ.update(stack.info.variables)
+    return stack
 
 
 def pytest_sessionfinish() -> None:
     """Stop what was started."""
-    if session_stack.cache_info().currsize:
-        session_stack().stop()
-
-
-@pytest.fixture(scope="session")
-def stack() -> Stack:
-    """A running embedded stack; `os.environ` points at it. Tests share it: use names of your own."""
-    return session_stack()
+    for stack in _started:
+        stack.stop()

@@ -83,7 +83,7 @@ def try_family(info: StackInfo, family: str, folder: Path, empty_string: str = "
         if result.status == "failed":
             raise Permanent(f"{family}: {result.record.cause}")
         rejected = {int(of.key["id"] or 0): of.reason for of in Control(result.record.run).rejections()}
-        different = dict(_differences(source, target, table, columns, rejected))
+        different = dict(_differences(source, target, table, columns, rejected, empty_string != "keep"))
     stored = _stored(batch)
     rows = defaultdict(list)
     for number, (edge, _) in enumerate(written):
@@ -99,14 +99,20 @@ def try_family(info: StackInfo, family: str, folder: Path, empty_string: str = "
 
 
 def _differences(
-    source: Connection, target: Connection, table: str, columns: Sequence[Column], rejected: Collection[int]
+    source: Connection,
+    target: Connection,
+    table: str,
+    columns: Sequence[Column],
+    rejected: Collection[int],
+    emptied: bool,
 ) -> Iterator[tuple[int, str]]:
     """Ids of the rows that differ, with what differs. Deletes the rejected rows from the source."""
     name = quote_name(table)
     for number in rejected:
         execute(source, f"DELETE FROM {name} WHERE id = %s", (number,))
     source.commit()
-    before, after = (_view(connection, table, columns) for connection in (source, target))
+    before = {int(row[0]): row for row in server_view(source, table, columns, emptied=emptied)}
+    after = {int(row[0]): row for row in server_view(target, table, columns)}
     for number in sorted(before.keys() | after.keys()):
         if number not in after or number not in before:
             yield number, "is not in the target" if number in before else "is in the target all the same"
@@ -114,26 +120,40 @@ def _differences(
             pairs = zip(columns, before[number], after[number], strict=True)
             yield number, "differs in " + ", ".join(column.name for column, old, new in pairs if old != new)
     generated = any(column.generated for column in columns)
-    if before == after and not generated:  # MariaDB's checksum of those differs even for an INSERT ... SELECT copy
+    if (
+        before == after and not generated and not emptied
+    ):  # MariaDB's checksum of those differs even for an INSERT ... SELECT copy
         sums = [execute(connection, f"CHECKSUM TABLE {name} EXTENDED")[0][1] for connection in (source, target)]
         if sums[0] != sums[1]:
             yield min(before), "the servers' checksums of the whole table differ"
 
 
-def _view(connection: Connection, table: str, columns: Sequence[Column]) -> dict[int, tuple[Any, ...]]:
-    """Each row as the server itself sees it: bytes in the column's own character set, numbers whole."""
+def server_view(
+    connection: Connection, table: str, columns: Sequence[Column], *, emptied: bool = False
+) -> list[tuple[Any, ...]]:
+    """Each row as the server itself sees it: bytes in the column's own character set, numbers whole.
+
+    With `emptied`, '' in a nullable text column is seen as NULL, as `empty_string: to_null` stores it.
+    """
     execute(connection, "SET time_zone = '+00:00'")
-    shown = ", ".join(map(_seen, columns))
-    return {int(row[0]): row[1:] for row in execute(connection, f"SELECT id, {shown} FROM {quote_name(table)}")}
+    shown = ", ".join(_seen(column, emptied) for column in columns)
+    return execute(connection, f"SELECT {shown} FROM {quote_name(table)}")
 
 
-def _seen(column: Column) -> str:
+def _seen(column: Column, emptied: bool) -> str:
+    name = quote_name(column.name)
+    if emptied and column.kind == "text" and column.nullable:
+        return f"IF(LENGTH({name}) = 0, NULL, {_exactly(column)})"
+    return _exactly(column)
+
+
+def _exactly(column: Column) -> str:
     name = quote_name(column.name)
     if column.data_type in ("enum", "set"):
         return f"CONCAT({name} + 0, ' ', HEX({name}))"
     if column.kind in ("float", "double"):
         return f"CONCAT({name} * 1e0)"
-    return f"HEX(CONCAT({name}))" if column.kind in ("json", "integer", "year") else f"HEX({name})"
+    return f"CONCAT({name})" if column.kind in ("json", "integer", "year") else f"HEX({name})"
 
 
 def _stored(batch: Batch) -> dict[str, tuple[str, ...]]:

@@ -6,11 +6,17 @@ import os
 
 import msgspec
 
-from dataops.core.copy import copy_chunk
+from dataops.core.control import Control
+from dataops.core.copy import account_rows, copy_chunk
+from dataops.core.dynamodb import dynamodb_client
 from dataops.core.load import load_segment, prepare_staging
+from dataops.core.normalize import Codec
 from dataops.core.plan import PlanRequest, plan_run
+from dataops.core.publish import close_run, publish
+from dataops.core.reconcile import verify_source, verify_staging
 from dataops.core.sweep import sweep_stale
 from dataops.core.task import Task
+from dataops.deploy.tables import ensure_table
 from dataops.workbook.stack import deploy_to_stack
 
 
@@ -53,3 +59,20 @@ def load_all(task):
     for segment in prepare_staging(task):
         while not load_segment(task, segment, never):
             pass
+
+
+def run_here(batch, source):
+    """A whole run of a batch that has not run before, in this process; its record and all its rejections."""
+    run = f"{batch.batch}-run"
+    ensure_table(dynamodb_client(), batch, Codec(batch, source, None, None))
+    plan_run(
+        PlanRequest(run, execution_of(run), "2026-11-23T00:00:00Z", msgspec.to_builtins(batch), 1, create_target=True)
+    )
+    with Task.open(run) as task:
+        copy_all(task)
+        account_rows(task)
+        load_all(task)
+        assert verify_source(task, never) == []
+        assert verify_staging(task, never)
+        publish(task)
+        return close_run(run, execution_of(run)), Control(run).rejections()
