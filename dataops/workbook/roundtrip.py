@@ -22,7 +22,7 @@ from dataops.local.stack import StackInfo, start
 from dataops.workbook.demo import open_server
 from dataops.workbook.infer import infer_batch
 from dataops.workbook.run import run_batch
-from dataops.workbook.table import Table
+from dataops.workbook.table import Table, one_line
 
 if TYPE_CHECKING:
     from pymysql.connections import Connection
@@ -201,10 +201,12 @@ def _verdict(of: Outcome | None) -> str:
         return "no such type"
     refused = "".join(f"<br>{_code(value)} rejected: {escape(reason)}" for value, reason in of.rejected)
     wrong = "".join(f"<br>{_code(value)} DIFFERS: {escape(reason)}" for value, reason in of.different)
-    return f"{of.exact} of {len(of.tried)} exact{refused}{wrong}" if of.tried else "exact"
+    unknown = "".join(f"<br>{_code(value)} is not taken" for value in of.edge.values if value not in of.tried)
+    return f"{of.exact} of {len(of.tried)} exact{refused}{wrong}{unknown}" if of.tried else "exact"
 
 
 def _code(sql: str) -> str:
+    sql = one_line(sql)
     short = sql if len(sql) <= SHOWN_VALUE else f"{sql[: SHOWN_VALUE - 1]}…"
     return f"<code>{escape(short, quote=False).replace('|', '&#124;')}</code>"
 
@@ -217,5 +219,7 @@ state machine under `empty_string: keep` and `on_reject: continue`, and lets the
 the same: bytes in the column's own character set, ENUM and SET by number too, and `CHECKSUM TABLE` over all.
 
 "exact" is bit for bit. A value that is not exact is a rejection with key, column and reason; there is no third kind. A
-value that a server does not take in the first place is not counted.
+value that a server does not take in the first place is not counted. JSON numbers return with the same text; whether the
+server keeps an integer as signed, unsigned or decimal inside is not told by text. Under `to_null` a generated column is
+computed from the NULL that took the place of `''`.
 """
