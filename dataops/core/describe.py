@@ -60,7 +60,7 @@ def _columns(connection: Connection, database: str, table: str) -> tuple[Column,
         connection, _COLUMNS, (database, table)
     ):
         column = Column(
-            name, data_type.lower(), column_type, nullable == "YES",
+            name, data_type.lower(), _without_width(column_type), nullable == "YES",
             generated=bool(generated),
             has_default=default is not None,
             auto_increment="auto_increment" in extra.lower(),
@@ -69,6 +69,16 @@ def _columns(connection: Connection, database: str, table: str) -> tuple[Column,
         )  # fmt: skip
         found.append(column)
     return tuple(found)
+
+
+def _without_width(column_type: str) -> str:
+    """A type as MySQL 8 writes it: without the display width of integers and YEAR, which says nothing of values.
+
+    ZEROFILL shows it, and TINYINT(1) is what booleans are called.
+    """
+    if "zerofill" in column_type or column_type == "tinyint(1)":
+        return column_type
+    return re.sub(r"^((?:tiny|small|medium|big)?int|year)\(\d+\)", r"\1", column_type)
 
 
 def _keys(connection: Connection, database: str, table: str) -> tuple[UniqueKey, ...]:

@@ -39,7 +39,7 @@ def source(stack):
 
 def test_the_schema_names_types_and_keys(source):
     table = source().schema()
-    assert table.rows[0] == ("id", "int(10) unsigned", "NOT NULL", "PRIMARY, by %s", "auto increment")
+    assert table.rows[0] == ("id", "int unsigned", "NOT NULL", "PRIMARY, by %s", "auto increment")
     assert table.rows[1][:4] == ("a`b %", "varchar(20)", "NULL", "by %s")
     assert table.rows[5][4] == "generated"
 
