@@ -7,8 +7,18 @@ import pymysql
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from dataops.core.mysql import condition, key_after, key_order, located_error, quote_name, quote_table, select_list
+from dataops.core.mysql import (
+    condition,
+    exactness,
+    key_after,
+    key_order,
+    located_error,
+    quote_name,
+    quote_table,
+    select_list,
+)
 from dataops.errors import Permanent, Unreachable
 from tests.samples import column
 
@@ -105,6 +115,22 @@ def test_names_are_quoted(name, quoted):
 def test_floats_are_read_widened():
     columns = (column("a", "int(11)"), column("b", "float"), column("c", "double"))
     assert select_list(columns) == "`a`, `b` * 1e0, `c` * 1e0"
+
+
+@pytest.mark.parametrize(
+    ("of", "checked"),
+    [
+        (column("a", "json"), True),
+        (column("a", "longtext"), False),
+        (replace(column("a", "varchar(9)"), charset="sjis"), True),
+        (replace(column("a", "varchar(9)"), charset="latin1"), False),
+        (column("a", "enum('x','')"), True),
+        (column("a", "enum('x','y')"), False),
+        (column("a", "decimal(65,30)"), False),
+    ],
+)
+def test_only_what_text_may_not_carry_is_checked_by_the_server(of, checked):
+    assert (exactness(of) is not None) == checked
 
 
 def test_where_is_one_condition_with_its_percent_signs_kept():

@@ -10,6 +10,7 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dataops.core.convert import Inexact
 from dataops.core.item import item_size
 from dataops.core.normalize import Codec, Rejection
 from dataops.core.schema import Column, declared_column
@@ -470,3 +471,10 @@ def test_selected_columns_keep_the_order_of_the_table():
 def test_a_transform_with_other_columns_breaks_the_run(function, message):
     with pytest.raises(SchemaMismatch, match=message):
         transformed(function)
+
+
+def test_what_the_server_could_not_send_exactly_is_a_rejection_with_its_reason():
+    codec = codec_of("json", transform=lambda row: row)
+    for one in (codec_of("json"), codec):
+        rejection = one.encode(("1", Inexact("holds a date inside")))
+        assert rejection == Rejection({"id": "1"}, "v", "holds a date inside")
