@@ -5,20 +5,22 @@
     attribute  {"S": ...}             what DynamoDB stores
 
 `converter_of` picks the `Converter` for a column. It is pure, and exact: raw -> attribute -> raw gives the same
-MySQL value, or `Unstorable` says why it cannot.
+MySQL value, or `Unstorable` says why it cannot. What a way loses or refuses stands beside it, for previews.
 """
 
 from __future__ import annotations
 
 import math
+import operator
 import re
 from calendar import monthrange
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 from dataops.batch import ColumnRule
-from dataops.core.document import document_text, store_document
+from dataops.core import document
 from dataops.core.item import MAX_DIGITS, Attribute, Unstorable, fits_number
 from dataops.core.schema import Column
 from dataops.errors import SchemaMismatch
@@ -35,19 +37,39 @@ Value: TypeAlias = int | Decimal | float | str | bytes | None
 
 SMALLEST, LARGEST = 1e-130, 9.99e125
 
+_NOT_BOOL, _NOT_NUMBER, _EMPTY_SET = "is neither 0 nor 1", "is not a number", "DynamoDB has no empty set"
+_RESPELT = "a number would not keep this text exactly"
+
 _PLAIN_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _DATETIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?Z?")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
+class Way(NamedTuple):
+    """From raw to attribute and back. `form` names the attribute to a person, `key_type` to DynamoDB.
+
+    `lost` is what does not come back, `refused` the reasons for which a value is a rejection.
+    """
+
+    store: Callable[[Any], Attribute]
+    load: Callable[[Attribute], Any]
+    key_type: str
+    form: str
+    lost: str = ""
+    refused: tuple[str, ...] = ()
+
+
 class Converter(NamedTuple):
-    """The four ways between a column's forms; none of them ever sees NULL."""
+    """The four ways between a column's forms, none of which ever sees NULL, and what `Way` says of them."""
 
     parse: Callable[[Any], Value]
     format: Callable[[Any], Any]
     store: Callable[[Any], Attribute]
     load: Callable[[Attribute], Any]
     key_type: str
+    form: str
+    lost: str
+    refused: tuple[str, ...]
 
 
 def converter_of(column: Column, rule: ColumnRule | None = None) -> Converter:
@@ -55,38 +77,61 @@ def converter_of(column: Column, rule: ColumnRule | None = None) -> Converter:
     kind = column.kind
     wanted = rule.as_ if rule else None
     parse, unparse = _values(column)
+    too_long = kind == "decimal" and column.precision > MAX_DIGITS
+    if too_long and wanted == "N":
+        raise SchemaMismatch(
+            f"normalize.columns.{column.name}.as: {column.column_type} has up to {column.precision} digits, and a "
+            f"DynamoDB number holds {MAX_DIGITS}; leave `as` out or say S, which keeps them all"
+        )
     if wanted and wanted != _NATURAL.get(kind):
-        store, load, key_type = _stored_as(wanted, column)
-    elif kind == "decimal" and column.precision > MAX_DIGITS:
-        store, load, key_type = _store_text, _load_text, "S"
+        way = _proven(_stored_as(wanted, column), column)
+    elif too_long:
+        way = Way(_store_text, _load_text, "S", f"S (over {MAX_DIGITS} digits)")
     else:
-        store, load, key_type = _ways(column)
-    return Converter(parse, unparse, store, load, key_type)
+        way = _natural_way(column)
+    return Converter(parse, unparse, *way)
+
+
+def _proven(way: Way, column: Column) -> Way:
+    """The way, refusing what it would not bring back. A document says itself what is the same to its server."""
+    if way.form == _DOCUMENT:
+        return way
+    read = int if way.form == _BOOL and column.kind == "integer" else lambda raw: raw
+
+    def store(raw: Any) -> Attribute:
+        attribute = way.store(raw)
+        if read(way.load(attribute)) != read(raw):
+            raise Unstorable("would not come back as it is")
+        return attribute
+
+    return way._replace(store=store)
 
 
 _NATURAL = {"integer": "N", "bit": "N", "decimal": "N", "float": "N", "double": "N", "text": "S", "json": "S",
             "temporal": "S", "binary": "B", "geometry": "B"}  # fmt: skip
 
 
-def _ways(column: Column) -> tuple[Callable[[Any], Attribute], Callable[[Attribute], Any], str]:
+def _natural_way(column: Column) -> Way:
     kind, data_type = column.kind, column.data_type
     if data_type == "year":
-        return lambda raw: {"N": str(int(raw))}, lambda attribute: f"{int(attribute['N']):04d}", "N"
+        return Way(lambda raw: {"N": str(int(raw))}, lambda attribute: f"{int(attribute['N']):04d}", "N", "N")
     if kind == "integer":
-        return lambda raw: {"N": str(int(raw))}, lambda attribute: str(int(attribute["N"])), "N"
+        return Way(lambda raw: {"N": str(int(raw))}, lambda attribute: str(int(attribute["N"])), "N", "N")
     if kind == "bit":
         width = (column.precision + 7) // 8
-        return _store_bits, lambda attribute: int(attribute["N"]).to_bytes(width, "big"), "N"
+        return Way(_store_bits, lambda attribute: int(attribute["N"]).to_bytes(width, "big"), "N", "N")
     if kind == "decimal":
-        return lambda raw: {"N": trim_zeros(raw)}, _load_number, "N"
+        return Way(lambda raw: {"N": trim_zeros(raw)}, _load_number, "N", "N")
     if kind in ("float", "double"):
-        return _store_double, _load_double, "N"
+        return Way(_store_double, _load_double, "N", "N (S out of its range)")
     if data_type in ("datetime", "timestamp"):
         zone = "Z" if data_type == "timestamp" else ""
-        return lambda raw: {"S": iso_datetime(raw, zone)}, _load_datetime, "S"
+        form = "S (ISO-8601 UTC)" if zone else "S (ISO-8601)"
+        return Way(lambda raw: {"S": iso_datetime(raw, zone)}, _load_datetime, "S", form)
     if kind in ("binary", "geometry"):
-        return lambda raw: {"B": raw}, lambda attribute: bytes(attribute["B"]), "B"
-    return _store_text, _load_text, "S"
+        return Way(lambda raw: {"B": raw}, lambda attribute: bytes(attribute["B"]), "B", "B")
+    forms = {"json": "S (JSON text)", "date": "S (ISO-8601)", "time": "S (HHH:MM:SS)"}
+    return Way(_store_text, _load_text, "S", forms.get("json" if kind == "json" else data_type, "S"))
 
 
 def iso_datetime(raw: str, zone: str = "") -> str:
@@ -141,21 +186,33 @@ def _finite(number: Any) -> Any:
     return number
 
 
-def _stored_as(wanted: str, column: Column) -> tuple[Callable[[Any], Attribute], Callable[[Attribute], Any], str]:
+_DOCUMENT, _BOOL = "document (M, L, ...)", "BOOL"
+
+
+def _stored_as(wanted: str, column: Column) -> Way:
     kind = column.kind
     if wanted == "S" and kind not in ("bit", "binary", "geometry"):
-        return _store_text, _load_text, "S"
+        return Way(_store_text, _load_text, "S", "S")
     if wanted == "N" and kind == "text":
-        return _store_number, _load_number, "N"
+        return Way(_store_number, _load_number, "N", "N", refused=(_NOT_NUMBER, f"{_RESPELT} (01, 1e5, 1.50)"))
     if wanted == "B" and kind == "text":
-        return lambda raw: {"B": raw.encode()}, lambda attribute: bytes(attribute["B"]).decode(), "B"
+        return Way(lambda raw: {"B": raw.encode()}, lambda attribute: bytes(attribute["B"]).decode(), "B", "B (UTF-8)")
     if wanted == "document" and kind in ("json", "text"):
-        return store_document, document_text, ""
+        return _document_way(column)
     if wanted == "set" and column.data_type == "set":
-        return _store_set, _load_set(column), ""
+        return Way(_store_set, _load_set(column), "", "SS", refused=(_EMPTY_SET,))
     if wanted == "bool" and kind in ("integer", "bit"):
-        return _store_bool(column), _load_bool(column), ""
-    raise SchemaMismatch(f"column {column.name}: {column.column_type} cannot be stored as {wanted}")
+        return Way(_store_bool(column), _load_bool(column), "", _BOOL, refused=(_NOT_BOOL,))
+    raise SchemaMismatch(f"normalize.columns.{column.name}.as: {column.column_type} cannot be stored as {wanted}")
+
+
+def _document_way(column: Column) -> Way:
+    """MySQL's JSON prints values its own way, so nothing is lost; every other text, MariaDB's JSON too, as it is."""
+    store, load = document.store_document, document.document_text
+    if column.data_type == "json":
+        return Way(partial(store, same=document.same_number), load, "", _DOCUMENT, refused=document.REFUSED)
+    refused = (*document.TEXT_REFUSED, *document.REFUSED)
+    return Way(partial(store, same=operator.eq), load, "", _DOCUMENT, document.LOST, refused)
 
 
 def _store_text(raw: str) -> Attribute:
@@ -201,16 +258,19 @@ def _store_number(raw: str) -> Attribute:
     try:
         number = Decimal(raw)
     except InvalidOperation:
-        raise Unstorable("is not a number") from None
+        raise Unstorable(_NOT_NUMBER) from None
     if not _PLAIN_NUMBER.fullmatch(raw) or trim_zeros(raw) != raw or not fits_number(number):
-        raise Unstorable("a number would not keep this text exactly")
+        raise Unstorable(_RESPELT)
     return {"N": raw}
 
 
 def _store_set(raw: str) -> Attribute:
     if not raw:
-        raise Unstorable("DynamoDB has no empty set")
-    return {"SS": raw.split(",")}
+        raise Unstorable(_EMPTY_SET)
+    members = raw.split(",")
+    if len(set(members)) < len(members):
+        raise Unstorable("names a member twice")
+    return {"SS": members}
 
 
 def _load_set(column: Column) -> Callable[[Attribute], str]:
@@ -225,7 +285,7 @@ def _store_bool(column: Column) -> Callable[[Any], Attribute]:
     def store(raw: Any) -> Attribute:
         number = parse(raw)
         if number not in (0, 1):
-            raise Unstorable("is neither 0 nor 1")
+            raise Unstorable(_NOT_BOOL)
         return {"BOOL": bool(number)}
 
     return store

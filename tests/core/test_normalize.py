@@ -182,6 +182,11 @@ def test_as_chooses_another_form_and_returns_the_same(mysql_type, as_, raw, attr
     ("mysql_type", "as_", "raw", "reason"),
     [
         ("tinyint(1)", "bool", "2", "is neither 0 nor 1"),
+        ("varchar(9)", "N", "01", "a number would not keep this text exactly"),
+        ("varchar(9)", "N", "abc", "is not a number"),
+        ("set('1','2')", "N", "1,2", "is not a number"),
+        ("int(4) zerofill", "bool", "0002", "is neither 0 nor 1"),
+        ("tinyint(1)", "bool", "-1", "is neither 0 nor 1"),
         ("varchar(9)", "N", "1.50", "a number would not keep this text exactly"),
         ("varchar(9)", "N", "x", "is not a number"),
         ("varchar(9)", "N", "", "is not a number"),
@@ -217,8 +222,78 @@ def test_a_value_that_a_rule_cannot_keep_is_rejected(mysql_type, as_, raw, reaso
     assert stored(mysql_type, raw, normalize=rule) == Rejection({"id": "1"}, "v", reason)
 
 
+TEXTS = ["char(9)", "varchar(9)", "longtext", "enum('a','')", "set('a','b')"]
+RULES = {"S": TEXTS, "N": TEXTS, "B": TEXTS, "document": TEXTS, "set": ["set('a','b')"]}
+
+
+@pytest.mark.parametrize(("as_", "mysql_type"), [(rule, of) for rule, types in RULES.items() for of in types])
+@pytest.mark.parametrize("policy", ["to_null", "omit", "keep"])
+def test_an_empty_string_in_a_column_that_is_not_null_returns_under_every_rule(policy, as_, mysql_type):
+    rule = {"empty_string": policy, "columns": {"v": {"as": as_}}}
+    codec, count = codec_of(mysql_type, nullable=False, normalize=rule), Counter()
+    assert codec.decode(codec.encode(("1", ""), count))[1] == ""
+    assert count == {}
+
+
+@pytest.mark.parametrize(
+    ("mysql_type", "raw"), [("varchar(9)", None), ("set('a')", None), ("json", None), ("bit(1)", None)]
+)
+@pytest.mark.parametrize("policy", ["to_null", "omit", "keep"])
+def test_null_returns_as_null_under_every_rule(policy, mysql_type, raw):
+    rules = {"varchar(9)": "N", "set('a')": "set", "json": "document", "bit(1)": "bool"}
+    rule = {"empty_string": policy, "columns": {"v": {"as": rules[mysql_type]}}}
+    assert returned(mysql_type, raw, normalize=rule) is None
+
+
+VALUES = {
+    "varchar(9)": (st.sampled_from(["", "", "5", "x", "é "]), ["S", "B", "N", "document"]),
+    "text": (st.sampled_from(["", "-1.5", "[]", '{"a": 1}']), ["S", "B", "N", "document"]),
+    "set('a','b')": (st.sampled_from(["", "a", "a,b"]), ["S", "set"]),
+    "tinyint(1)": (st.sampled_from(["0", "1", "2"]), ["N", "S", "bool"]),
+    "varbinary(9)": (st.sampled_from([b"", b"x"]), ["B"]),
+    "datetime": (st.sampled_from(["0000-00-00 00:00:00", "2024-02-29 01:02:03"]), ["S"]),
+}
+
+
+@st.composite
+def tables(draw):
+    """A table's columns, a policy and a rule for each, and a few rows."""
+    names = [f"c{place}" for place in range(draw(st.integers(1, 5)))]
+    types = [draw(st.sampled_from(sorted(VALUES))) for _ in names]
+    columns = [column(name, of, draw(st.booleans())) for name, of in zip(names, types, strict=True)]
+    policies = st.sampled_from(["to_null", "omit", "keep"])
+    rules = {
+        name: {"as": draw(st.sampled_from(VALUES[of][1]))} | draw(st.just({}) | st.builds(dict, empty_string=policies))
+        for name, of in zip(names, types, strict=True)
+    }
+    cells = [VALUES[of.column_type][0] | (st.none() if of.nullable else st.nothing()) for of in columns]
+    rows = draw(st.lists(st.tuples(st.just("1"), *cells), max_size=6))
+    return columns, {"empty_string": draw(policies), "columns": rules}, rows
+
+
+@given(tables())
+def test_a_row_differs_after_the_round_trip_by_the_counted_empty_strings_alone(case):
+    columns, normalize, rows = case
+    codec, emptied, expected = (
+        Codec(batch_of(normalize=normalize), table_of(*columns), None, None),
+        Counter(),
+        Counter(),
+    )
+    for row in rows:
+        item = codec.encode(row, emptied)
+        if isinstance(item, Rejection):
+            continue
+        back = codec.decode(item)
+        for of, before, after in zip(columns, row[1:], back[1:], strict=True):
+            keeps = normalize["columns"][of.name].get("empty_string", normalize["empty_string"]) == "keep"
+            empties = before == "" and of.nullable and not keeps
+            expected[of.name] += empties
+            assert after == (None if empties else before)
+    assert emptied == expected
+
+
 def test_a_rule_that_does_not_fit_the_type_is_refused():
-    with pytest.raises(SchemaMismatch, match=r"column v: varchar\(9\) cannot be stored as bool"):
+    with pytest.raises(SchemaMismatch, match=r"normalize\.columns\.v\.as: varchar\(9\) cannot be stored as bool"):
         codec_of("varchar(9)", normalize={"columns": {"v": {"as": "bool"}}})
 
 

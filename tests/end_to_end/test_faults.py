@@ -47,7 +47,10 @@ def assert_refused(case, batch, message, **options):
         ({"dynamodb__partition_key": "idd"}, "plan: dynamodb.partition_key: column 'idd' is not in source table"),
         ({"dynamodb__partition_key": "v"}, "plan: dynamodb.partition_key: column 'v' can be NULL"),
         ({"normalize": {"columns": {"w": {"as": "S"}}}}, "plan: normalize.columns: column 'w' is not in source table"),
-        ({"normalize": {"columns": {"v": {"as": "bool"}}}}, "plan: column v: varchar(20) cannot be stored as bool"),
+        (
+            {"normalize": {"columns": {"v": {"as": "bool"}}}},
+            "plan: normalize.columns.v.as: varchar(20) cannot be stored as bool",
+        ),
         ({"source__where": "nosuch = 1"}, "MySQL error 1054 (BAD_FIELD_ERROR): Unknown column 'nosuch'"),
         ({"dynamodb__table": "case_nosuch", "dynamodb__partition_key": "kind"}, "kind) are shared by several rows"),
         ({"dynamodb__sort_key": "kind"}, "plan: dynamodb: expected the keys id (N), kind (S), the table has id (N)"),
