@@ -200,7 +200,7 @@ def _stored_as(wanted: str, column: Column) -> Way:
     if wanted == "document" and kind in ("json", "text"):
         return _document_way(column)
     if wanted == "set" and column.data_type == "set":
-        return Way(_store_set, _load_set(column), "", "SS", refused=(_EMPTY_SET,))
+        return Way(_store_set, _load_set(column), "", "SS")
     if wanted == "bool" and kind in ("integer", "bit"):
         return Way(_store_bool(column), _load_bool(column), "", _BOOL, refused=(_NOT_BOOL,))
     raise SchemaMismatch(f"normalize.columns.{column.name}.as: {column.column_type} cannot be stored as {wanted}")
@@ -211,7 +211,7 @@ def _document_way(column: Column) -> Way:
     store, load = document.store_document, document.document_text
     if column.data_type == "json":
         return Way(partial(store, same=document.same_number), load, "", _DOCUMENT, refused=document.REFUSED)
-    refused = (*document.TEXT_REFUSED, *document.REFUSED)
+    refused = (*document.TEXT_REFUSED[column.is_json :], *document.REFUSED)
     return Way(partial(store, same=operator.eq), load, "", _DOCUMENT, document.LOST, refused)
 
 

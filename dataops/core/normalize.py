@@ -35,7 +35,9 @@ class Rejection(msgspec.Struct, frozen=True):
     reason: str
 
 
-class _Reject(Exception):
+class Reject(Exception):
+    """A value has no place in the item: its column, and why."""
+
     def __init__(self, column: str, reason: str) -> None:
         super().__init__(column, reason)
         self.column, self.reason = column, reason
@@ -45,7 +47,8 @@ class Codec:
     """The two ways of one batch: `encode` a source row into an item, `decode` an item into a target row.
 
     `columns` are the source columns in the order of the rows that `encode` takes; `attributes` are the names of the
-    attributes that the batch owns; `outputs` are the columns of the rows that `decode` gives.
+    attributes that the batch owns; `outputs` are the columns of the rows that `decode` gives; `fields` are the ways of
+    the single columns, by name.
     """
 
     def __init__(self, batch: Batch, source: Table, target: Table | None, transform: TransformFunction | None) -> None:
@@ -58,13 +61,13 @@ class Codec:
         self._key = key_of_rows(batch, source)
         keyed = (name for key in batch.dynamodb.keys for name in key_columns(key) if name not in batch.added_columns)
         self._fixed = tuple(dict.fromkeys((*self._key, *keyed)))
-        self._fields = {column.name: _Field(column, batch, target) for column in self._stored}
+        self.fields = {column.name: Field(column, batch, target) for column in self._stored}
         self._keys = [
-            _KeyField(key, "key", self._fields, limit)
+            _KeyField(key, "key", self.fields, limit)
             for key, limit in zip(batch.dynamodb.keys, MAX_KEY_BYTES, strict=False)
         ]
         self._index_keys = [
-            _KeyField(key, index.name, self._fields, limit)
+            _KeyField(key, index.name, self.fields, limit)
             for index in batch.dynamodb.indexes
             for key, limit in zip(index.keys, MAX_KEY_BYTES, strict=False)
         ]
@@ -78,7 +81,7 @@ class Codec:
 
         `emptied` counts, by column, `''` cells that come back as NULL.
         """
-        raws = dict(zip(self._fields, row, strict=False))
+        raws = dict(zip(self.fields, row, strict=False))
         try:
             if self._transform:
                 transformed = self._apply_transform(raws)
@@ -86,26 +89,26 @@ class Codec:
                     return None
                 raws = transformed
             return self._build(raws, Counter() if emptied is None else emptied)
-        except _Reject as reject:
+        except Reject as reject:
             return Rejection(self.key_of(row), reject.column, reject.reason)
 
     def key_of(self, row: Row) -> dict[str, str | None]:
         """What names a source row to a person: its key columns' texts, bytes as hexadecimal."""
-        raws = dict(zip(self._fields, row, strict=False))
+        raws = dict(zip(self.fields, row, strict=False))
         return {name: key_text(raws[name]) for name in self._key}
 
     def decode(self, item: Item) -> Row:
         """The target row in an item, as texts that MySQL takes. Raises SchemaMismatch for a foreign item."""
-        return tuple(self._fields[column.name].load(item) for column in self.outputs)
+        return tuple(self.fields[column.name].load(item) for column in self.outputs)
 
     def key_type(self, key: Key) -> str:
         """The scalar type (S, N or B) of a key attribute."""
-        return _KeyField(key, "key", self._fields, 0).type
+        return _KeyField(key, "key", self.fields, 0).type
 
     def _build(self, raws: dict[str, Raw], emptied: Counter[str]) -> Item:
         item: Item = {}
         lost: list[str] = []
-        for name, field in self._fields.items():
+        for name, field in self.fields.items():
             attribute = field.store(raws[name], lost)
             if attribute is not None:
                 item[name] = attribute
@@ -118,28 +121,28 @@ class Codec:
             else:
                 item[key.name] = attribute
         if item_size(item) + STAMP_RESERVE > MAX_ITEM_BYTES:
-            raise _Reject("", f"the item is larger than {MAX_ITEM_BYTES:,} bytes")
+            raise Reject("", f"the item is larger than {MAX_ITEM_BYTES:,} bytes")
         emptied.update(lost)
         return item
 
     def _apply_transform(self, raws: dict[str, Raw]) -> dict[str, Raw] | None:
         assert self._transform is not None
-        values = {name: field.to_transform(raws[name]) for name, field in self._fields.items() if name in raws}
+        values = {name: field.to_transform(raws[name]) for name, field in self.fields.items() if name in raws}
         try:
             result = self._transform(dict(values))
         except Exception as error:  # a row that the user's code cannot take is a bad row, not a broken run
-            raise _Reject("", f"the transform raised {type(error).__name__}") from None
+            raise Reject("", f"the transform raised {type(error).__name__}") from None
         if result is None:
             return None
-        if set(result) != set(self._fields):
-            raise SchemaMismatch(_transform_columns(self._batch, set(result), set(self._fields)))
+        if set(result) != set(self.fields):
+            raise SchemaMismatch(_transform_columns(self._batch, set(result), set(self.fields)))
         for name in self._fixed:
             if result[name] != values[name]:
-                raise _Reject(name, "the transform changed a key column")
-        return {name: field.from_transform(result[name]) for name, field in self._fields.items()}
+                raise Reject(name, "the transform changed a key column")
+        return {name: field.from_transform(result[name]) for name, field in self.fields.items()}
 
 
-class _Field:
+class Field:
     """One column's way into an item and back."""
 
     def __init__(self, column: Column, batch: Batch, target: Table | None) -> None:
@@ -154,24 +157,27 @@ class _Field:
         self.required = into is not None and not into.nullable and not into.generated
 
     def to_transform(self, raw: Raw) -> Value:
+        """What a transform sees. Raises Reject."""
         if isinstance(raw, Inexact):
-            raise _Reject(self.name, raw.reason)
+            raise Reject(self.name, raw.reason)
         return None if raw is None else self.converter.parse(raw)
 
     def from_transform(self, value: Value) -> Raw:
+        """What a transform gave, as MySQL writes it. Raises Reject."""
         if value is None:
             if self.required or not self.column.nullable:
-                raise _Reject(self.name, "the transform gave NULL for a column that is NOT NULL")
+                raise Reject(self.name, "the transform gave NULL for a column that is NOT NULL")
             return None
         try:
             return self.converter.format(value)  # type: ignore[no-any-return]
         except (Unstorable, ValueError, OverflowError) as error:
-            raise _Reject(
+            raise Reject(
                 self.name,
                 str(error) if isinstance(error, Unstorable) else "the transform gave a value out of range",
             ) from None
 
     def store(self, raw: Raw, lost: list[str]) -> Attribute | None:
+        """The attribute, None where there is none; a `''` that comes back as NULL is added to `lost`. Raises Reject."""
         if raw == "" and self.empties and self.policy != "keep":
             if not self.restores_empty:
                 self._require_nullable()
@@ -181,15 +187,16 @@ class _Field:
             self._require_nullable()
             return NULL
         if isinstance(raw, Inexact):
-            raise _Reject(self.name, raw.reason)
+            raise Reject(self.name, raw.reason)
         try:
             return self.converter.store(raw)
         except Unstorable as error:
             if raw == "" and self.restores_empty:
                 return NULL
-            raise _Reject(self.name, str(error)) from None
+            raise Reject(self.name, str(error)) from None
 
     def load(self, item: Item) -> Raw:
+        """The column's value in an item. Raises SchemaMismatch for a foreign one."""
         attribute = item.get(self.name, NULL if self.may_be_absent else None)
         if attribute is None:
             raise SchemaMismatch(f"an item lacks attribute {self.name}, which this batch always writes")
@@ -204,13 +211,13 @@ class _Field:
 
     def _require_nullable(self) -> None:
         if self.required:
-            raise _Reject(self.name, "is NULL, but the target column is NOT NULL")
+            raise Reject(self.name, "is NULL, but the target column is NOT NULL")
 
 
 class _KeyField:
     """One key attribute of the table or of an index."""
 
-    def __init__(self, key: Key, owner: str, fields: Mapping[str, _Field], limit: int) -> None:
+    def __init__(self, key: Key, owner: str, fields: Mapping[str, Field], limit: int) -> None:
         self.name, self.columns, self.owner, self.limit = key_name(key), key_columns(key), owner, limit
         self._fill = compile_template(key) if isinstance(key, KeyTemplate) else None
         self.type = "S" if self._fill else fields[self.columns[0]].converter.key_type
@@ -221,13 +228,13 @@ class _KeyField:
     def required(self, raws: dict[str, Raw], item: Item) -> Attribute:
         attribute = self._attribute(raws, item)
         if attribute is None:
-            raise _Reject(self.columns[0], "is NULL or empty, and keys the item")
+            raise Reject(self.columns[0], "is NULL or empty, and keys the item")
         return attribute
 
     def optional(self, raws: dict[str, Raw], item: Item) -> Attribute | None:
         attribute = self._attribute(raws, item)
         if attribute is None and not self.comes_back and item.get(self.name) in ({"S": ""}, {"B": b""}):
-            raise _Reject(self.name, f"is empty, and an attribute that keys index {self.owner} cannot be")
+            raise Reject(self.name, f"is empty, and an attribute that keys index {self.owner} cannot be")
         return attribute
 
     def _attribute(self, raws: dict[str, Raw], item: Item) -> Attribute | None:
@@ -243,10 +250,10 @@ class _KeyField:
     def _check(self, attribute: Attribute) -> None:
         ((kind, value),) = attribute.items()
         if kind != self.type:
-            raise _Reject(self.columns[0], f"keys {self.owner} as {self.type}, but this value must be stored as {kind}")
+            raise Reject(self.columns[0], f"keys {self.owner} as {self.type}, but this value must be stored as {kind}")
         size = len(value if isinstance(value, bytes) else value.encode())
         if kind != "N" and size > self.limit:
-            raise _Reject(self.columns[0], f"the key is {size:,} bytes, DynamoDB takes {self.limit:,}")
+            raise Reject(self.columns[0], f"the key is {size:,} bytes, DynamoDB takes {self.limit:,}")
 
 
 def selected_columns(batch: Batch, source: Table) -> tuple[Column, ...]:

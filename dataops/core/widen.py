@@ -54,6 +54,16 @@ def misfit(column: Column, into: Column) -> str | None:
     return _SAME[kind](column, into) if kind == held and kind in _SAME else OTHER
 
 
+def most_bytes(column: Column) -> int:
+    """The most bytes of a text (as UTF-8), binary, JSON or geometry; 0 for the types that are always small."""
+    kind = column.kind
+    if kind == "text":
+        return _text_size(column, _members(column), _charset_name(column), "utf8mb4")[1]
+    if kind == "binary":
+        return _binary_size(column)
+    return _BYTES["longblob"] if kind in ("json", "geometry") else 0
+
+
 def _arguments(column: Column) -> tuple[int, ...]:
     """The numbers in the parentheses that follow the type's name."""
     found = re.match(r"[a-z0-9]+(?: precision)?\s*\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)", column.column_type)
