@@ -18,6 +18,7 @@ from dataops.core.mysql import (
     select_list,
 )
 from dataops.core.normalize import key_of_rows, selected_columns
+from dataops.core.policy import column_policies
 from dataops.core.schema import Column
 from dataops.core.secrets import fetch_secret
 from dataops.errors import BatchFileError
@@ -48,8 +49,7 @@ class SourceTable:
             traits = ["generated"] if column.generated else []
             traits += ["auto increment"] if column.auto_increment else []
             nullable = "NULL" if column.nullable else "NOT NULL"
-            kind = "json" if column.is_json else column.column_type
-            rows.append((column.name, kind, nullable, keys or "-", ", ".join(traits) or "-"))
+            rows.append((column.name, _type(column), nullable, keys or "-", ", ".join(traits) or "-"))
         return Table(("column", "type", "nullable", "keys", "notes"), rows, f"{self.table.name}: {len(rows)} columns")
 
     def counts(self) -> Table:
@@ -79,6 +79,18 @@ class SourceTable:
         numbers = [column.name for column in self.columns if column.kind in NUMBERS]
         return Table([column.name for column in self.columns], found, caption, right=numbers)
 
+    def rules(self) -> Table:
+        """How the batch stores each column, what becomes of `''`, what does not come back and what is a rejection."""
+        rows = [
+            (policy.column.name, _type(policy.column), policy.stored, policy.empty or "-",
+             "; ".join(policy.lost) or "-", "; ".join(policy.refused) or "-")
+            for policy in column_policies(self.batch, self.table)
+        ]  # fmt: skip
+        heads = ("column", "type", "stored as", "''", "lost", "rejected, because")
+        caption = f"{self.table.name}: the rules of batch {self.batch.batch}"
+        caption += "; its transform may reject more" if self.batch.function else ""
+        return Table(heads, rows, caption, wrapped=heads[4:])
+
     def row_count(self) -> int:
         """How many rows the batch would read."""
         return int(self._aggregate(["COUNT(*)"])[0])
@@ -86,6 +98,7 @@ class SourceTable:
     def require_fit(self) -> None:
         """Raises SchemaMismatch when the batch does not fit its source, or two rows would share a DynamoDB key."""
         require_fit(self.batch, self.table, None)
+        column_policies(self.batch, self.table)
         require_unique_key(self._connection, self.batch, self.table)
 
     def _aggregate(self, terms: list[str]) -> tuple[Any, ...]:
@@ -108,6 +121,10 @@ def require_rows(source: SourceTable) -> str:
         f"{source.batch.batch}: the batch fits its source; {source.row_count():,} rows to copy, "
         f"each with a DynamoDB key of its own."
     )
+
+
+def _type(column: Column) -> str:
+    return "json" if column.is_json else column.column_type
 
 
 def _column_terms(column: Column) -> list[str]:

@@ -13,7 +13,8 @@ SHOWN, TITLE = 60, 2000
 
 _TABLE = "border-collapse:collapse;font:13px system-ui,sans-serif;margin:4px 0"
 _HEAD = "text-align:{align};padding:4px 12px;border-bottom:2px solid #8a93a0;font-weight:600"
-_CELL = "text-align:{align};padding:3px 12px;border-bottom:1px solid rgba(138,147,160,.35);white-space:pre"
+_CELL = "text-align:{align};padding:3px 12px;border-bottom:1px solid rgba(138,147,160,.35);white-space:{space}"
+_WRAP = "pre-wrap;min-width:12em;max-width:30em"
 _MARK = '<span style="color:#8a93a0;font-style:italic">{}</span>'
 _CONTROLS = {code: chr(0x2400 + code) for code in range(32)} | {code: f"\\x{code:02x}" for code in range(128, 160)}
 _CONTROLS |= {ord("\n"): "⏎", ord("\t"): "⇥", 127: "␡"}
@@ -23,6 +24,7 @@ class Table:
     """Rows under column names; shows itself in a notebook, and as plain text elsewhere.
 
     Columns of numbers stand on the right, and so do those named in `right`, whose values may be texts.
+    The texts of those named in `wrapped` are shown whole, over several lines where they are long.
     """
 
     def __init__(
@@ -32,8 +34,10 @@ class Table:
         caption: str = "",
         *,
         right: Collection[str] = (),
+        wrapped: Collection[str] = (),
     ) -> None:
         self.columns, self.rows, self.caption = tuple(columns), [tuple(row) for row in rows], caption
+        self._wrapped = [name in wrapped for name in self.columns]
         self._right = [name in right or self._is_number(place) for place, name in enumerate(self.columns)]
 
     def _repr_html_(self) -> str:
@@ -42,10 +46,8 @@ class Table:
             f'<th style="{_HEAD.format(align=of)}">{escape(name)}</th>'
             for name, of in zip(self.columns, align, strict=True)
         )
-        body = "".join(
-            f"<tr>{''.join(_cell(value, of) for value, of in zip(row, align, strict=True))}</tr>\n" for row in self.rows
-        )
-        none = f'<tr><td colspan="{len(self.columns)}" style="{_CELL.format(align="left")}">{_MARK.format("no rows")}</td></tr>\n'
+        body = "".join(f"<tr>{''.join(map(_cell, row, align, self._wrapped))}</tr>\n" for row in self.rows)
+        none = f'<tr><td colspan="{len(self.columns)}" style="{_CELL.format(align="left", space="pre")}">{_MARK.format("no rows")}</td></tr>\n'
         caption = f'<caption style="text-align:left;padding:4px 0">{escape(self.caption)}</caption>'
         return (
             f'<table style="{_TABLE}">{caption if self.caption else ""}'
@@ -58,7 +60,8 @@ class Table:
     def text(self, shown: int | None = None) -> str:
         """The table as plain text; a value of more than `shown` characters is cut (None: every value is whole)."""
         texts = [tuple(one_line(name) for name in self.columns)]
-        texts += [tuple(_cut(_plain(value), shown) for value in row) for row in self.rows]
+        limits = [None if wrapped else shown for wrapped in self._wrapped]
+        texts += [tuple(map(_cut, map(_plain, row), limits)) for row in self.rows]
         widths = [max(_width(row[place]) for row in texts) for place in range(len(self.columns))]
         if self._right and not self._right[-1]:
             widths[-1] = 0
@@ -75,15 +78,16 @@ class Table:
         )
 
 
-def _cell(value: Any, align: str) -> str:
+def _cell(value: Any, align: str, wrapped: bool) -> str:
     text = _plain(value)
+    limit = None if wrapped else SHOWN
     shown = (
         _MARK.format("NULL" if value is None else "empty")
         if value is None or value == ""
-        else escape(_cut(text, SHOWN))
+        else escape(_cut(text, limit))
     )
-    title = f' title="{escape(text[:TITLE])}{"…" if len(text) > TITLE else ""}"' if len(text) > SHOWN else ""
-    return f'<td style="{_CELL.format(align=align)}"{title}>{shown}</td>'
+    title = f' title="{escape(text[:TITLE])}{"…" if len(text) > TITLE else ""}"' if limit and len(text) > limit else ""
+    return f'<td style="{_CELL.format(align=align, space=_WRAP if wrapped else "pre")}"{title}>{shown}</td>'
 
 
 def _plain(value: Any) -> str:

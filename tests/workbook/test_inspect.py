@@ -44,6 +44,20 @@ def test_the_schema_names_types_and_keys(source):
     assert table.rows[5][4] == "generated"
 
 
+def test_the_rules_say_of_each_column_what_is_lost_and_rejected(source):
+    keep = {"columns": {"a`b %": {"as": "N", "empty_string": "keep"}, "flag": {"as": "bool"}}}
+    rows = {row[0]: row[2:] for row in source(normalize=keep).rules().rows}
+    assert rows["id"] == ("N", "-", "-", "-")
+    assert rows["a`b %"][:3] == ("N", "rejected", "-")
+    assert rows["flag"] == ("BOOL", "-", "-", "is neither 0 nor 1")
+    assert {row[0]: row[4] for row in source().rules().rows}["a`b %"] == "'' returns as NULL"
+
+
+def test_the_verdict_refuses_a_rule_that_does_not_fit_its_column(source):
+    with pytest.raises(SchemaMismatch, match=r"normalize.columns.body.as: varbinary\(20\) cannot be stored as S"):
+        require_rows(source(normalize={"columns": {"body": {"as": "S"}}}))
+
+
 def test_spaces_are_not_counted_as_empty(source):
     rows = {row[0]: row[1:] for row in source().counts().rows}
     assert rows["a`b %"][:2] == (1, 1)

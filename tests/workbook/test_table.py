@@ -124,3 +124,11 @@ def test_the_plain_text_is_aligned_and_whole():
 
 def test_a_control_character_is_shown_and_not_sent():
     assert Table(("a",), [("\x1b[2J\x07\x7f\x9b",)]).text().splitlines()[1] == "␛[2J␇␡\\x9b"
+
+
+def test_a_wrapped_column_shows_its_texts_whole():
+    long = "why " * 40
+    table = Table(("name", "reason"), [("a", long)], wrapped=["reason"])
+    assert long in table._repr_html_()
+    assert "title=" not in table._repr_html_()
+    assert long in repr(table)
