@@ -159,6 +159,9 @@ def exactness(column: Column) -> tuple[str, str] | None:
         )
     if column.data_type == "enum" and "" in column.members:
         return f"{name} + 0 > 0", "is ENUM index 0, which cannot be told from its member ''"
+    if column.data_type == "set" and "" in column.members:
+        bit = 1 << column.members.index("")
+        return f"(({name} + 0) & {bit}) = 0", "holds the SET member '', which its text does not show"
     return None
 
 

@@ -133,6 +133,7 @@ _TEXTS = [
     Edge("ENUM('a','B','é','it''s','x y')", ("'a'", "'B'", "'é'", "'it''s'", "0")),
     Edge("ENUM('','z')", ("''", "'z'", "0")),
     Edge("SET('a','b','é','it''s')", ("''", "'a'", "'a,b,é,it''s'", "5")),
+    Edge("SET('a','')", ("''", "'a'", "0", "2", "3")),
     Edge("UUID", texts("123e4567-e89b-12d3-a456-426655440000", "ffffffff-ffff-ffff-ffff-ffffffffffff"), flavor=MARIADB),
     Edge("INET6", texts("::", "2001:db8::ff00:42:8329", "::ffff:192.0.2.1"), flavor=MARIADB),
     Edge("INET4", texts("0.0.0.1", "255.255.255.255"), flavor=MARIADB),

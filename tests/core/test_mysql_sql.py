@@ -126,6 +126,8 @@ def test_floats_are_read_widened():
         (replace(column("a", "varchar(9)"), charset="latin1"), False),
         (column("a", "enum('x','')"), True),
         (column("a", "enum('x','y')"), False),
+        (column("a", "set('x','')"), True),
+        (column("a", "set('x','y')"), False),
         (column("a", "decimal(65,30)"), False),
     ],
 )
