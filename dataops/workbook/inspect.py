@@ -82,11 +82,11 @@ class SourceTable:
     def rules(self) -> Table:
         """How the batch stores each column, what becomes of `''`, what does not come back and what is a rejection."""
         rows = [
-            (policy.column.name, _type(policy.column), policy.stored, policy.empty or "-",
+            (policy.column.name, _short(_type(policy.column)), policy.stored, policy.empty or "-",
              "; ".join(policy.lost) or "-", "; ".join(policy.refused) or "-")
             for policy in column_policies(self.batch, self.table)
         ]  # fmt: skip
-        heads = ("column", "type", "stored as", "''", "lost", "rejected, because")
+        heads = ("column", "type", "stored as", "''", "lost", "rejected")
         caption = f"{self.table.name}: the rules of batch {self.batch.batch}"
         caption += "; its transform may reject more" if self.batch.function else ""
         return Table(heads, rows, caption, wrapped=heads[4:])
@@ -121,6 +121,10 @@ def require_rows(source: SourceTable) -> str:
         f"{source.batch.batch}: the batch fits its source; {source.row_count():,} rows to copy, "
         f"each with a DynamoDB key of its own."
     )
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 24 else f"{text[:23]}…"
 
 
 def _type(column: Column) -> str:
