@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
-from dataops.core.item import Attribute, Item, item_size, write_units
+from dataops.core.item import Attribute, Item, canonical_attribute, item_size, write_units
 from dataops.errors import DataOpsError, Permanent, Retryable, SchemaMismatch
 
 if TYPE_CHECKING:
@@ -82,15 +82,15 @@ class Limiter:
 
 
 class PutWriter:
-    """Overwrites whole items with BatchWriteItem, 25 at a time."""
+    """Overwrites whole items with BatchWriteItem, 25 at a time; of two items with one key the later stays."""
 
-    def __init__(self, client: DynamoDBClient, table: str, limiter: Limiter) -> None:
-        self._client, self._table, self._limiter = client, table, limiter
+    def __init__(self, client: DynamoDBClient, table: str, limiter: Limiter, keys: Sequence[str]) -> None:
+        self._client, self._table, self._limiter, self._keys = client, table, limiter, keys
 
     def write(self, items: Sequence[Item]) -> list[Unwritable]:
         """Put all items, resending what comes back unprocessed; one bad item never takes the others with it."""
         refused: list[Unwritable] = []
-        for start, batch in _batches(items):
+        for start, batch in batches_of(items, self._keys):
             self._limiter.spend(batch)
             try:
                 self._put_batch(batch)
@@ -281,16 +281,18 @@ def dynamodb_error(table: str, code: str) -> DataOpsError:
     return Permanent(f"DynamoDB table {table}: {code}")
 
 
-def _batches(items: Sequence[Item]) -> Iterator[tuple[int, list[Item]]]:
-    """Runs of at most 25 items and 16 MB, each with the place of its first item."""
+def batches_of(items: Sequence[Item], keys: Sequence[str]) -> Iterator[tuple[int, list[Item]]]:
+    """Runs of at most 25 items and 16 MB that have no key twice, each with the place of its first item."""
     start, size = 0, 0
     batch: list[Item] = []
+    seen: set[tuple[bytes, ...]] = set()
     for place, item in enumerate(items):
-        this = item_size(item)
-        if batch and (len(batch) == BATCH_ITEMS or size + this > BATCH_BYTES):
+        this, key = item_size(item), tuple(canonical_attribute(item[name]) for name in keys)
+        if batch and (len(batch) == BATCH_ITEMS or size + this > BATCH_BYTES or key in seen):
             yield start, batch
-            start, batch, size = place, [], 0
+            start, batch, size, seen = place, [], 0, set()
         batch.append(item)
+        seen.add(key)
         size += this
     if batch:
         yield start, batch

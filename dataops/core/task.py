@@ -80,7 +80,7 @@ class Task:
         table = self.plan.batch.dynamodb
         limiter = Limiter(table.max_write_units / self.plan.workers if table.max_write_units else None)
         if table.write == "put":
-            return PutWriter(self.dynamodb, table.table, limiter)
+            return PutWriter(self.dynamodb, table.table, limiter, self.key_names)
         return UpdateWriter(self.dynamodb, table.table, limiter, self.key_names, (*self.owned, self.plan.batch.stamp))
 
     @property

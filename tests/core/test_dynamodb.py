@@ -1,6 +1,7 @@
 """The DynamoDB edge against a real DynamoDB API."""
 
 import itertools
+from decimal import Decimal
 
 import boto3
 import pytest
@@ -13,7 +14,7 @@ from dataops.core.dynamodb import (
     Limiter,
     PutWriter,
     UpdateWriter,
-    _batches,
+    batches_of,
     dynamodb_client,
     get_item,
     get_items,
@@ -21,9 +22,10 @@ from dataops.core.dynamodb import (
     remove_stale,
     scan_page,
 )
+from dataops.core.item import item_size
 from dataops.errors import Permanent, Retryable, SchemaMismatch
 
-STAMP = "_gen_b"
+STAMP, KEYS = "_gen_b", ("pk", "sk")
 _numbers = itertools.count()
 
 
@@ -64,7 +66,7 @@ def by_number(items):
 @pytest.mark.parametrize("count", [0, 1, 24, 25, 26, 60])
 def test_every_item_is_written_and_scanned_by_segments(table, count):
     items = [item(number) for number in range(count)]
-    assert PutWriter(dynamodb_client(), table, Limiter(None)).write(items) == []
+    assert PutWriter(dynamodb_client(), table, Limiter(None), KEYS).write(items) == []
     assert by_number(scanned(table)) == items
     parts = [scanned(table, segment=segment, segments=3) for segment in range(3)]
     assert by_number(one for part in parts for one in part) == items
@@ -73,7 +75,7 @@ def test_every_item_is_written_and_scanned_by_segments(table, count):
 def test_one_poison_item_is_named_and_the_others_arrive(table):
     items = [item(number) for number in range(30)]
     items[7]["kind"] = {"N": "7"}  # the index wants a string
-    (refused,) = PutWriter(dynamodb_client(), table, Limiter(None)).write(items)
+    (refused,) = PutWriter(dynamodb_client(), table, Limiter(None), KEYS).write(items)
     assert refused.place == 7
     assert "ValidationException" in refused.reason
     assert len(scanned(table)) == 29
@@ -88,7 +90,7 @@ def test_items_without_the_stamp_are_not_seen(table):
 
 def test_get_item_finds_one_or_none(table):
     client = dynamodb_client()
-    PutWriter(client, table, Limiter(None)).write([item(1)])
+    PutWriter(client, table, Limiter(None), KEYS).write([item(1)])
     assert get_item(client, table, {"pk": {"S": "p1"}, "sk": {"N": "1"}}) == item(1)
     assert get_item(client, table, {"pk": {"S": "p1"}, "sk": {"N": "3"}}) is None
 
@@ -96,7 +98,7 @@ def test_get_item_finds_one_or_none(table):
 def test_query_reads_a_partition_and_an_index_gives_keys_to_get(table):
     client = dynamodb_client()
     items = [item(number, kind={"S": "even" if number % 4 == 0 else "odd"}, v={"S": "x"}) for number in range(130)]
-    PutWriter(client, table, Limiter(None)).write(items)
+    PutWriter(client, table, Limiter(None), KEYS).write(items)
     assert query_page(client, table, "pk", {"S": "p1"}).items == [one for one in items if one["pk"]["S"] == "p1"]
     keys = query_page(client, table, "kind", {"S": "odd"}, index="by-kind").items
     wanted = [{name: key[name] for name in ("pk", "sk")} for key in keys]
@@ -114,7 +116,7 @@ def test_update_sets_and_removes_its_own_attributes_only(table):
 
 def test_a_sweep_that_is_raced_by_a_write_loses(table):
     client = dynamodb_client()
-    PutWriter(client, table, Limiter(None)).write([item(1) | {STAMP: {"N": "2"}}])
+    PutWriter(client, table, Limiter(None), KEYS).write([item(1) | {STAMP: {"N": "2"}}])
     key = {"pk": {"S": "p1"}, "sk": {"N": "1"}}
     assert not remove_stale(client, table, key, STAMP, {"N": "1"}, None)
     assert remove_stale(client, table, key, STAMP, {"N": "2"}, None)
@@ -128,23 +130,40 @@ def test_a_missing_table_is_permanent(stack):
 
 def test_batches_keep_to_25_items_and_16_megabytes():
     small = [item(number) for number in range(60)]
-    assert [(start, len(batch)) for start, batch in _batches(small)] == [(0, 25), (25, 25), (50, 10)]
+    assert [(start, len(batch)) for start, batch in batches_of(small, KEYS)] == [(0, 25), (25, 25), (50, 10)]
     large = [item(number, v={"B": b"x" * 900_000}) for number in range(50)]
-    groups = list(_batches(large))
+    groups = list(batches_of(large, KEYS))
     assert [(start, len(batch)) for start, batch in groups] == [(0, 18), (18, 18), (36, 14)]
     assert [one for _, batch in groups for one in batch] == large
-    assert list(_batches([])) == []
+    assert list(batches_of([], KEYS)) == []
 
 
 @given(st.lists(st.integers(0, 9_000_000), max_size=80))
 def test_batches_are_as_full_as_they_may_be(sizes):
-    items = [{"a": {"B": bytes(size)}} for size in sizes]
-    groups = [batch for _, batch in _batches(items)]
-    weights = [sum(1 + len(one["a"]["B"]) for one in batch) for batch in groups]
+    items = [{"a": {"B": bytes(size)}, "k": {"N": str(place)}} for place, size in enumerate(sizes)]
+    groups = [batch for _, batch in batches_of(items, ["k"])]
+    weights = [sum(map(item_size, batch)) for batch in groups]
     assert [one for batch in groups for one in batch] == items
     assert all(len(batch) <= 25 and weight <= 16 * 2**20 for batch, weight in zip(groups, weights, strict=True))
     for batch, weight, after in zip(groups, weights, groups[1:], strict=False):
-        assert len(batch) == 25 or weight + 1 + len(after[0]["a"]["B"]) > 16 * 2**20
+        assert len(batch) == 25 or weight + item_size(after[0]) > 16 * 2**20
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from(["1", "1.0", "10E-1", "2"])), max_size=60))
+def test_no_batch_has_a_key_twice_and_the_order_stays(keys):
+    items = [{"pk": {"S": text}, "sk": {"N": number}} for text, number in keys]
+    groups = [batch for _, batch in batches_of(items, KEYS)]
+    assert [one for batch in groups for one in batch] == items
+    for batch in groups:
+        found = [(one["pk"]["S"], Decimal(one["sk"]["N"])) for one in batch]
+        assert len(set(found)) == len(found)
+
+
+def test_of_two_items_with_one_key_the_later_stays(table):
+    first, second = item(1, v={"S": "first"}), item(1, v={"S": "second"})
+    second["sk"] = {"N": "1.0"}
+    assert PutWriter(dynamodb_client(), table, Limiter(None), KEYS).write([first, item(2), second]) == []
+    assert [one.get("v") for one in by_number(scanned(table))] == [{"S": "second"}, None]
 
 
 class Watch:
@@ -238,7 +257,7 @@ def test_what_comes_back_unprocessed_is_sent_again(monkeypatch):
         reply = {"UnprocessedItems": {"t": [second]}}
         stub.add_response("batch_write_item", reply, {"RequestItems": {"t": [first, second]}})
         stub.add_response("batch_write_item", {"UnprocessedItems": {}}, {"RequestItems": {"t": [second]}})
-        assert PutWriter(client, "t", Limiter(None)).write([item(0), item(1)]) == []
+        assert PutWriter(client, "t", Limiter(None), KEYS).write([item(0), item(1)]) == []
         stub.assert_no_pending_responses()
 
 
@@ -249,4 +268,4 @@ def test_what_stays_unprocessed_is_retryable(monkeypatch):
         for _ in range(ATTEMPTS):
             stub.add_response("batch_write_item", {"UnprocessedItems": {"t": [{"PutRequest": {"Item": item(0)}}]}})
         with pytest.raises(Retryable, match="1 items stayed unprocessed after 10 attempts"):
-            PutWriter(client, "t", Limiter(None)).write([item(0)])
+            PutWriter(client, "t", Limiter(None), KEYS).write([item(0)])

@@ -1,11 +1,13 @@
 """Sizes as DynamoDB bills them, and one form for every spelling of a value."""
 
+from base64 import b64encode
 from decimal import Decimal
 
 import pytest
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from hypothesis import given
 from hypothesis import strategies as st
+from ministack.services.dynamodb import _item_size_bytes
 
 from dataops.core.item import canonical_attribute, canonical_number, depth, item_size, write_units
 
@@ -52,6 +54,32 @@ def test_a_write_unit_is_a_kilobyte_begun(length, units):
 def test_an_item_on_the_border_of_a_write_unit_counts_its_names():
     assert write_units({"n" * 24: {"S": "x" * 1000}}) == 1
     assert write_units({"n" * 25: {"S": "x" * 1000}}) == 2
+
+
+NUMBERS = PLAIN_NUMBERS.filter(lambda number: len(number.as_tuple().digits) <= 38).map(str)
+ATTRIBUTES = st.recursive(
+    st.one_of(
+        st.fixed_dictionaries({"S": st.text(st.characters(exclude_categories=["Cs"]), max_size=9)}),
+        st.fixed_dictionaries({"N": NUMBERS}),
+        st.fixed_dictionaries({"B": st.binary(max_size=9)}),
+        st.just({"NULL": True}), st.fixed_dictionaries({"BOOL": st.booleans()}),
+        st.fixed_dictionaries({"SS": st.sets(st.text("aé😀"), min_size=1, max_size=3).map(sorted)}),
+        st.fixed_dictionaries({"NS": st.sets(st.integers(-1000, 1000).map(str), min_size=1, max_size=3).map(sorted)}),
+    ),
+    lambda inner: st.fixed_dictionaries({"L": st.lists(inner, max_size=3)})
+    | st.fixed_dictionaries({"M": st.dictionaries(st.text("aé", max_size=3), inner, max_size=3)}),
+    max_leaves=9,
+)  # fmt: skip
+
+
+@given(st.dictionaries(st.text("abé", min_size=1, max_size=5), ATTRIBUTES, max_size=5))
+def test_another_implementation_finds_the_same_size(item):
+    assert item_size(item) == _item_size_bytes(item)
+
+
+@pytest.mark.parametrize("value", [b"", b"x", b"\xff" * 1000])
+def test_bytes_count_the_same_as_base64_text(value):
+    assert item_size({"a": {"B": b64encode(value).decode()}}) == item_size({"a": {"B": value}}) == 1 + len(value)
 
 
 SPELLINGS = st.one_of(

@@ -272,6 +272,7 @@ def test_every_command_has_help(stack):
         "runs",
         "lab",
         "notebook",
+        "roundtrip",
     }
     for command in commands:
         assert len(dataops(command, "--help").stdout.splitlines()) > 4

@@ -1,5 +1,6 @@
 """Keys of every kind are cut into chunks, paged and compared without losing or doubling a row."""
 
+import json
 from decimal import Decimal
 
 import pytest
@@ -29,8 +30,64 @@ def test_a_key_of_this_type_loses_no_row(case, mysql_type, value):
     case.source(f"CREATE TABLE {{t}} (id {mysql_type} NOT NULL PRIMARY KEY, v INT)")
     case.source("INSERT INTO {t} VALUES (%s, %s)", *((value(n), n) for n in range(COUNT)))
     record = case.run().record
-    assert (record.source_rows, record.items, record.target_rows) == (COUNT, COUNT, COUNT), record.cause
+    assert (record.source_rows, len(case.items()), record.target_rows) == (COUNT, COUNT, COUNT), record.cause
     assert case.checksums()[0] == case.checksums()[1]
+
+
+SK = "dynamodb__sort_key"
+COMPOSITES = [
+    ("a, b", {SK: "b"}),
+    ("a, b, c", {SK: {"name": "sk", "template": "{b}#{c}"}}),
+    ("a, b, c, d", {SK: {"name": "sk", "template": "{b}#{c}:{d}"}}),
+    ("d, c, b, a", {"dynamodb__partition_key": {"name": "pk", "template": "{d}-{c}"}, SK: {"name": "sk", "template": "{b}|{a}"}}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("key", "keys"), COMPOSITES, ids=[key for key, _ in COMPOSITES])
+@pytest.mark.parametrize("kind", ["PRIMARY", "UNIQUE"])
+def test_as_many_items_as_rows_for_a_key_of_several_columns(case, key, keys, kind):
+    case.source(
+        "CREATE TABLE {t} (a INT NOT NULL, b VARCHAR(20) NOT NULL, c VARBINARY(20) NOT NULL, d BIGINT UNSIGNED NOT NULL, "
+        f"v INT NOT NULL, {kind} KEY ({key}))"
+    )
+    parts = ["#", "%", "%23", ":", "|", "a#b", "A", "é", "é#", "1", "11"]
+    rows = [(a, b, c.encode(), d) for a in (-1, 1, 11) for b in parts for c in parts for d in (0, 2**64 - 1)]
+    distinct = {tuple(row["abcd".index(name)] for name in key.split(", ")): row for row in rows}.values()
+    case.source("INSERT IGNORE INTO {t} VALUES (%s, %s, %s, %s, %s)", *((*row, n) for n, row in enumerate(distinct)))
+    record = case.run(case.batch(**{"dynamodb__partition_key": "a", **keys}, normalize__empty_string="keep")).record
+    ((count,),) = case.source("SELECT COUNT(*) FROM {t}")
+    assert (record.source_rows, len(case.items()), record.target_rows) == (count, count, count), record.cause
+    assert count > 30
+    assert case.checksums()[0] == case.checksums()[1]
+
+
+def test_rows_that_share_a_key_are_listed_and_nothing_is_written(case):
+    case.source("CREATE TABLE {t} (id INT PRIMARY KEY, name VARCHAR(20) NOT NULL)")
+    case.source("INSERT INTO {t} VALUES (%s, %s)", (1, "a"), (2, "A"), (3, "ä"), (4, "b"), (5, "a"))
+    by_name = case.batch(dynamodb__partition_key="name")
+    result = case.run(by_name)
+    assert "1 keys (name) are shared by several rows" in result.record.cause
+    told = [json.loads(line) for line in (result.folder / "rejections.jsonl").read_text().splitlines()]
+    assert [(row["key"], row["column"]) for row in told] == [({"id": "1"}, "name"), ({"id": "5"}, "name")]
+    assert "shares its DynamoDB key" in (result.folder / "report.html").read_text()
+    assert (case.items(), case.target("SHOW TABLES LIKE '{t}'")) == ([], [])
+    case.source("DELETE FROM {t} WHERE id = 5")
+    assert (case.run(by_name).record.target_rows, len(case.items())) == (4, 4)  # 'a' and 'A' are two keys
+
+
+@pytest.mark.parametrize("policy", ["to_null", "keep", "omit"])
+def test_a_row_without_a_value_for_an_index_is_not_in_it(case, policy):
+    case.source("CREATE TABLE {t} (id INT PRIMARY KEY, mail VARCHAR(20))")
+    case.source("INSERT INTO {t} VALUES (%s, %s)", (1, "a@b"), (2, None), (3, ""))
+    indexes = [{"name": "by-mail", "partition_key": "mail", "projection": "ALL"}]
+    result = case.run(case.batch(dynamodb__indexes=indexes, normalize__empty_string=policy, on_reject="continue"))
+    found = case.dynamodb.scan(TableName=case.name, IndexName="by-mail")["Items"]
+    assert [item["id"] for item in found] == [{"N": "1"}]
+    told = [(row.key, row.column, row.reason) for row in result.rejections]
+    kept = ({"id": "3"}, "mail", "is empty, and an attribute that keys index by-mail cannot be")
+    assert told == ([kept] if policy == "keep" else [])
+    rows = list(case.target("SELECT id, mail FROM {t} ORDER BY id"))
+    assert rows == [(1, "a@b"), (2, None), (3, None)][: 2 if policy == "keep" else 3]
 
 
 def test_an_enum_in_the_key_sorts_by_number_and_loses_no_row(case):
