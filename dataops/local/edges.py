@@ -52,12 +52,11 @@ def _integers() -> list[Edge]:
 
 
 def _decimals() -> list[Edge]:
-    shapes = ((1, 0), (5, 2), (10, 10), (38, 0), (38, 38), (39, 0), (39, 20), (65, 0), (65, 30))
+    shapes = ((1, 0), (5, 2), (10, 10), (30, 30), (38, 0), (38, 30), (39, 0), (39, 20), (65, 0), (65, 30))
     edges = []
     for digits, scale in shapes:
         whole = "9" * (digits - scale) or "0"
-        most = f"{whole}.{'9' * scale}" if scale <= 30 and scale else whole
-        scale = min(scale, 30)
+        most = f"{whole}.{'9' * scale}" if scale else whole
         least = f"0.{'0' * (scale - 1)}1" if scale else "1"
         edges.append(Edge(f"DECIMAL({digits},{scale})", (most, f"-{most}", least, f"-{least}", "0", "-0.0")))
     return [*edges, Edge("DECIMAL(12,4) UNSIGNED ZEROFILL", ("0", "1.5", "99999999.9999"))]
