@@ -49,21 +49,29 @@ def infer(
 
 
 @click.command()
-@click.argument("batch")
+@click.argument("batch", required=False)
+@click.option("--resume", metavar="RUN", help="Go on from what the failed RUN has copied.")
 @click.option("--workers", type=click.IntRange(1, 1000), default=4, show_default=True, help="Chunks copied at once.")
 @click.option("--serial", is_flag=True, help="One chunk after another (the same as --workers 1).")
 @click.option("--create-target", is_flag=True, help="Make a missing target table from the source's definition.")
 @as_json
-def run(batch: str, workers: int, serial: bool, create_target: bool, json_: bool) -> int:
-    """Run BATCH (a name in stepfunctions/batches, or a file) through the state machine, and wait for its end."""
+def run(batch: str | None, resume: str | None, workers: int, serial: bool, create_target: bool, json_: bool) -> int:
+    """Run BATCH (a name in stepfunctions/batches, or a file) through the state machine, and wait for its end.
+
+    With --resume, BATCH is that run's own unless it is given.
+    """
     from rich.console import Console
 
     from dataops.workbook.console import ConsoleProgress, print_result
-    from dataops.workbook.run import find_batch, run_batch
+    from dataops.workbook.run import batch_of_run, find_batch, run_batch
 
-    declared = find_batch(batch)
+    if batch is None and resume is None:
+        raise click.UsageError("name a BATCH, or give --resume RUN")
+    declared = find_batch(batch) if batch else batch_of_run(str(resume))
     with ConsoleProgress(declared.batch) as progress:
-        result = run_batch(declared, workers=1 if serial else workers, create_target=create_target, progress=progress)
+        result = run_batch(
+            declared, workers=1 if serial else workers, create_target=create_target, resume=resume, progress=progress
+        )
     if json_:
         click.echo(json.dumps(result.to_json(), ensure_ascii=False))
     else:

@@ -136,10 +136,14 @@ class Control:
         found = list(self._list("offender#", Rejection))
         for chunk in self.chunks():
             if chunk.rejected:
-                found += list(self._list(f"rejection#{chunk.id:04d}#{chunk.attempt:02d}#", Rejection))[: chunk.rejected]
+                found += self.rejections_of(chunk)
             if limit is not None and len(found) >= limit:
                 return found[:limit]
         return found
+
+    def rejections_of(self, chunk: Chunk) -> list[Rejection]:
+        """The rejections of one chunk's last attempt, in order of key."""
+        return list(self._list(f"rejection#{chunk.id:04d}#{chunk.attempt:02d}#", Rejection))[: chunk.rejected]
 
     # --- stopping ------------------------------------------------------------------------------------------------
 
@@ -204,6 +208,11 @@ class Control:
             ExpressionAttributeValues={":one": {"N": "1"}}, ReturnValues="UPDATED_NEW",
         )  # fmt: skip
         return int(reply["Attributes"]["number"]["N"])
+
+    def generation(self, batch: str) -> int:
+        """The newest generation of this batch; 0 when it has never run."""
+        item = self._read(f"batch#{batch}", "generation")
+        return int(item["number"]["N"]) if item else 0
 
     # --- plumbing ------------------------------------------------------------------------------------------------
 

@@ -26,6 +26,7 @@ from dataops.core.mysql import (
 )
 from dataops.core.normalize import Codec, key_of_rows
 from dataops.core.records import Chunk, Plan, Record, pack_key
+from dataops.core.resume import inherit_chunks, mark_resumed, resumable_plan
 from dataops.core.schema import Column, Table
 from dataops.core.secrets import fetch_secret
 from dataops.core.staging import exists
@@ -50,6 +51,7 @@ class PlanRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     workers: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 4
     create_target: bool = False
     scheduled: str | None = None
+    resume: str | None = None
     function_seconds: int = 900
 
     @classmethod
@@ -135,13 +137,18 @@ def _seconds_since_end(execution: str) -> float | None:
 
 
 def _make_plan(control: Control, batch: Batch, request: PlanRequest) -> Plan:
+    failed = Control(request.resume) if request.resume else None
+    before = resumable_plan(batch, failed, request.run) if failed else None
     with connect(fetch_secret(batch.source.secret)) as connection:
         source = _located("source.table", connection, batch.source.table, batch.source.database)
         require_fit(batch, source, None)
         require_dynamodb_table(control.client, batch, Codec(batch, source, None, load_transform(batch)))
         require_unique_key(connection, batch, source, control.save_offenders)
-        database, target = _find_target(batch, source, request.create_target)
-        chunks = list(cut_chunks(connection, batch, source, request.workers))
+        database, target = _find_target(batch, source, request.create_target or bool(before and before.created_target))
+        if failed and before:
+            chunks = inherit_chunks(control, batch, failed, before, source)
+        else:
+            chunks = list(cut_chunks(connection, batch, source, request.workers))
         left_out: tuple[str, ...] = ()
         missing = target is None
         if target is None:
@@ -149,9 +156,12 @@ def _make_plan(control: Control, batch: Batch, request: PlanRequest) -> Plan:
     for chunk in chunks:
         control.save_chunk(chunk)
     plan = Plan(
-        request.run, batch, source, target, control.open_generation(batch.batch), key_of_rows(batch, source),
+        request.run, batch, source, target, before.generation if before else control.open_generation(batch.batch),
+        key_of_rows(batch, source),
         len(chunks), request.workers, created_target=missing, left_out=left_out,
     )  # fmt: skip
+    if failed:
+        mark_resumed(failed, request.run)
     control.save_plan(plan)
     return plan
 

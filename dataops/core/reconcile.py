@@ -37,11 +37,12 @@ def verify_source(task: Task, until: Callable[[], bool]) -> list[int] | None:
             return None
         if not chunk.drifted:
             chunk.drifted = not _still_the_same(task, chunk, reader, codec)
+            chunk.drifts += chunk.drifted
             chunk.verified = not chunk.drifted
             task.control.save_chunk(chunk)
         if chunk.drifted:
             drifted.append(chunk.id)
-            if chunk.attempt + 1 >= MAX_ATTEMPTS:
+            if chunk.drifts >= MAX_ATTEMPTS:
                 raise Unaccounted(
                     f"source {task.plan.source.name}: chunk {chunk.id} changed each of the {MAX_ATTEMPTS} times it was "
                     "copied; run when the table is quieter, or read from a replica"

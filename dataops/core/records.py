@@ -37,7 +37,7 @@ class Chunk(msgspec.Struct):
     """A key range (over `lower`, up to `upper`) and what has been copied of it. Bounds and cursor are packed keys.
 
     `refused` of the `rejected` rows were refused by DynamoDB itself, and `refused_digest` is the digest of their items;
-    `digest` is that of the items written. `partitions` counts the items by the partition
+    `digest` is that of the items written. `drifts` counts how often its source had changed since it was copied. `partitions` counts the items by the partition
     that the target reads them from, where it reads by query or index.
     """
 
@@ -58,10 +58,11 @@ class Chunk(msgspec.Struct):
     done: bool = False
     verified: bool = False
     drifted: bool = False
+    drifts: int = 0
 
     def begin_again(self) -> Chunk:
         """The chunk before anything of it was copied, one attempt later."""
-        return Chunk(self.id, self.lower, self.upper, attempt=self.attempt + 1)
+        return Chunk(self.id, self.lower, self.upper, attempt=self.attempt + 1, drifts=self.drifts)
 
 
 class Segment(msgspec.Struct):
@@ -118,11 +119,17 @@ class Record(msgspec.Struct):
     left_out: list[str] = []
     cause: str = ""
     published: bool = False
+    resumed_by: str = ""
 
     @property
     def accounted(self) -> int:
         """The source rows whose whereabouts are known."""
         return self.target_rows + self.rejected + self.dropped + self.outside
+
+    @property
+    def resumable(self) -> bool:
+        """Whether another run could go on from what this one has copied."""
+        return self.status == "failed" and bool(self.source_rows) and not self.published and not self.resumed_by
 
     @property
     def adds_up(self) -> bool:

@@ -77,5 +77,7 @@ def _notes(result: RunResult) -> Iterator[str]:
         yield f"  ... all {result.record.rejected:,} are in {result.folder}/rejections.jsonl"
     if result.record.left_out:
         yield f"  left out of the created target: {', '.join(result.record.left_out)}"
+    if result.record.resumable:
+        yield f"  to go on from what is copied: dataops run --resume {result.record.run}"
     if result.folder:
         yield f"  report: {os.path.relpath(result.folder / 'report.html')}"

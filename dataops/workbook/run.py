@@ -43,6 +43,15 @@ def find_batch(name: str) -> Batch:
     raise BatchFileError(f"batch '{name}': is not in stepfunctions/batches{did_you_mean(name, list(known))}")
 
 
+def batch_of_run(run: str) -> Batch:
+    """The batch that a run was started with. Raises Permanent when the run is not known."""
+    attach()
+    plan = Control(run).find_plan()
+    if plan is None:
+        raise Permanent(f"run {run}: is not known, or failed before it had a plan; see `dataops runs`")
+    return plan.batch
+
+
 def list_batches() -> list[Batch]:
     """All batches in stepfunctions/batches, in order of name."""
     return [read_batch(path) for path in sorted(BATCHES.glob("*.yml"))]
@@ -59,11 +68,13 @@ def run_batch(
     *,
     workers: int = 4,
     create_target: bool = False,
+    resume: str | None = None,
     progress: Progress | None = None,
     folder: Path | None = None,
 ) -> RunResult:
     """Start the state machine on a batch, wait for its end, and write `runs/<run>/`.
 
+    With `resume` (a failed run's name) the new run goes on from the chunks that the failed one has copied.
     On KeyboardInterrupt the run is asked to stop, rolls back, and is given as failed.
     """
     import boto3
@@ -74,7 +85,7 @@ def run_batch(
     sfn = boto3.client("stepfunctions")
     machine = _machine_arn()
     run = f"{batch.batch}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(2)}"
-    order = {"batch": msgspec.to_builtins(batch), "workers": workers, "create_target": create_target}
+    order = {"batch": msgspec.to_builtins(batch), "workers": workers, "create_target": create_target, "resume": resume}
     execution = sfn.start_execution(stateMachineArn=machine, name=run, input=json.dumps(order))["executionArn"]
     control = Control(run)
     try:
