@@ -30,7 +30,7 @@ def copy_chunk(task: Task, number: int, until: Callable[[], bool]) -> bool:
         task.control.require_wanted()
         page = reader.read(unpack_key(chunk.cursor or chunk.lower), unpack_key(chunk.upper), limit)
         _copy_page(task, chunk, page)
-        chunk.done = len(page) < limit
+        chunk.done = not page
         if page:
             chunk.cursor = pack_key(reader.key_of(page[-1]))
         task.control.save_chunk(chunk)

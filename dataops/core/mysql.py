@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pymysql
 from pymysql.constants import CLIENT, ER
 from pymysql.converters import encoders
+from pymysql.cursors import SSCursor
 
 from dataops.core.convert import Inexact
 from dataops.core.secrets import LOOPBACK, Secret
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 RDS_CA_BUNDLE = Path(__file__).with_name("rds-ca-bundle.pem")
 SQL_MODE = "STRICT_ALL_TABLES,ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION"
 CONNECT_SECONDS, REPLY_SECONDS = 10, 300
+PAGE_BYTES, MAX_PAGE_ROWS = 8 * 1024 * 1024, 10_000
 
 _NAMES = {code: name for name, code in vars(ER).items() if isinstance(code, int)}
 _TELLING = {1044, 1045, 1049, 1054, 1103, 1142, 1143, 1146, 1227, 1290, 1305, 1370, 1419}
@@ -222,9 +224,13 @@ class PlainReader:
         self._where = condition(where)
         found = {place: exactness(column) for place, column in enumerate(columns)}
         self._checks = {place: check for place, check in found.items() if check}
+        self._fitting = MAX_PAGE_ROWS
 
     def read(self, after: Sequence[Any] | None, upto: Sequence[Any] | None, limit: int) -> list[Row]:
-        """At most `limit` rows, in key order, with keys over `after` and not over `upto` (None: no bound)."""
+        """The next rows in key order, with keys over `after` and not over `upto` (None: no bound); none at the end.
+
+        A page ends after `limit` rows, or with the row that brings it to 8 MiB.
+        """
         conditions, arguments = [*self._where], []
         for bound, operator in ((after, ">"), (upto, "<=")):
             if bound is not None:
@@ -235,11 +241,25 @@ class PlainReader:
         checks = "".join(f", IFNULL({sql}, 1)" for sql, _ in self._checks.values())
         sql = (
             f"SELECT {select_list(self._columns)}{checks} FROM {self._table}{where} "
-            f"ORDER BY {key_order(self._key)} LIMIT {limit:d}"
+            f"ORDER BY {key_order(self._key)} LIMIT {min(limit, self._fitting):d}"
         )
         with errors_located(f"reading {self._table}"):
-            rows = execute(self._connection, sql, arguments)
+            rows = self._fetch(sql, arguments)
         return [self._checked(row) for row in rows] if self._checks else rows
+
+    def _fetch(self, sql: str, arguments: Sequence[Any]) -> list[Row]:
+        """Rows up to the page's bytes. What the server sends beyond is thrown away, so the next page asks for less."""
+        rows: list[Row] = []
+        size = 0
+        with self._connection.cursor(SSCursor) as cursor:
+            cursor.execute(sql, tuple(arguments))
+            for row in cursor:
+                rows.append(row)
+                size += sum(len(value) for value in row if value is not None)
+                if size >= PAGE_BYTES:
+                    break
+        self._fitting = 2 * len(rows) if size >= PAGE_BYTES else min(MAX_PAGE_ROWS, 2 * self._fitting)
+        return rows
 
     def _checked(self, row: Sequence[Any]) -> Row:
         """A row without its checks' results, and `Inexact` where one failed."""

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from pymysql.connections import Connection
 
 MAX_CHUNKS = 1000
-CHUNK_ROWS = (1_000, 10_000)
+CHUNK_ROWS, CHUNK_BYTES = (1_000, 10_000), 64 * 1024 * 1024
 SLACK_SECONDS = 30
 
 
@@ -167,7 +167,7 @@ def _make_plan(control: Control, batch: Batch, request: PlanRequest) -> Plan:
 
 
 def cut_chunks(connection: Connection, batch: Batch, source: Table, workers: int) -> Iterator[Chunk]:
-    """Key ranges of about equal row counts that together hold every key, at most 1,000.
+    """Key ranges of about equal row counts that together hold every key, at most 1,000; about 64 MiB each or less.
 
     The server walks the key and compares under its own collations; the first range has no lower bound and the last
     no upper one, so rows that appear meanwhile belong to a chunk as well.
@@ -178,8 +178,10 @@ def cut_chunks(connection: Connection, batch: Batch, source: Table, workers: int
     with errors_located(f"source {source.name}: cutting chunks"):
         filtered = f" WHERE {where[0]}" if where else ""
         total = int(execute(connection, f"SELECT COUNT(*) FROM {table}{filtered}")[0][0])
+        found = execute(connection, _ROW_BYTES, (source.database, source.name))
+        fitting = max(1, CHUNK_BYTES // max(1, int(found[0][0] or 0) if found else 0))
         smallest, largest = CHUNK_ROWS
-        rows = max(-(-total // MAX_CHUNKS), min(largest, max(smallest, -(-total // (2 * workers)))))
+        rows = max(-(-total // MAX_CHUNKS), min(fitting, largest, max(smallest, -(-total // (2 * workers)))))
         lower: list[str] | None = None
         number = 0
         for bound in _bounds(connection, table, key, where, rows):
@@ -188,6 +190,9 @@ def cut_chunks(connection: Connection, batch: Batch, source: Table, workers: int
             if number == MAX_CHUNKS - 1:
                 break
         yield Chunk(number, lower, None)
+
+
+_ROW_BYTES = "SELECT AVG_ROW_LENGTH FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s"
 
 
 def _bounds(

@@ -86,7 +86,7 @@ def _still_the_same(task: Task, chunk: Chunk, reader: PlainReader, codec: Codec)
         again.items += len(items)
         again.rejected += sum(isinstance(result, Rejection) for result in results)
         again.digest = add_digest(again.digest, (canonical_item(item, codec.attributes) for item in items))
-        page = reader.read(reader.key_of(page[-1]), upto, limit) if len(page) == limit else []
+        page = reader.read(reader.key_of(page[-1]), upto, limit)
     offered = sum_digests([chunk.digest, chunk.refused_digest])
     expected = (chunk.rows, chunk.items + chunk.refused, chunk.rejected - chunk.refused, offered)
     return (again.rows, again.items, again.rejected, again.digest) == expected
@@ -132,5 +132,5 @@ def _sum_staging(task: Task, progress: Verification, until: Callable[[], bool]) 
         )
         if page:
             progress.staging_cursor = pack_key(reader.key_of(page[-1]))
-        if len(page) < limit:
+        else:
             return True

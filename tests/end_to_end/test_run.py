@@ -5,6 +5,10 @@ from decimal import Decimal
 
 import pytest
 
+from dataops.core.mysql import PAGE_BYTES
+from dataops.core.publish import roll_back
+from tests.end_to_end.steps import execution_of, planned
+
 KEEP = {"empty_string": "keep"}
 WIDE = """CREATE TABLE {t} (
     id BIGINT UNSIGNED PRIMARY KEY, tiny TINYINT(1), bits BIT(10), price DECIMAL(12,2), big DECIMAL(65,30), f FLOAT,
@@ -43,6 +47,27 @@ def test_every_number_of_rows_arrives(case, count):
     assert (record.source_rows, record.items, record.target_rows) == (count, count, count)
     assert case.checksums()[0] == case.checksums()[1]
     assert len(case.items()) == count
+
+
+def test_pages_and_chunks_of_large_rows_are_bounded_by_their_bytes(case):
+    case.source("CREATE TABLE {t} (id INT PRIMARY KEY, v MEDIUMTEXT)")
+    case.source("INSERT INTO {t} VALUES (%s, REPEAT(%s, 300000))", *((n, "ab"[n % 2]) for n in range(400)))
+    case.source("ANALYZE TABLE {t}")
+    with planned(case, "run") as task:
+        sizes = [sum(len(row[1]) for row in page) for page in pages(task.source_reader())]
+        assert sum(sizes) == 400 * 300_000
+        assert max(sizes) < PAGE_BYTES + 300_000
+        assert len(task.control.chunks()) > 1
+    roll_back(f"{case.name}-run", execution_of(f"{case.name}-run"), "Permanent", "ended")
+    assert case.run().record.target_rows == 400
+    assert case.checksums()[0] == case.checksums()[1]
+
+
+def pages(reader):
+    page = reader.read(None, None, 1000)
+    while page:
+        yield page
+        page = reader.read(reader.key_of(page[-1]), None, 1000)
 
 
 def test_a_full_refresh_means_changes_and_deletions_too(numbers):
