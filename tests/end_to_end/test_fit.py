@@ -147,6 +147,10 @@ def servers(stack):
 
 @pytest.mark.parametrize(("narrow", "wide", "values"), WIDER, ids=[f"{pair[0]} in {pair[1]}" for pair in WIDER])
 def test_what_fits_comes_back_as_it_was(case, servers, narrow, wide, values):
+    if narrow in ("UUID", "INET6", "INET4") and "MariaDB" not in execute(servers[0], "SELECT VERSION()")[0][0]:
+        with pytest.raises(pymysql.ProgrammingError):
+            described(case, servers, narrow, wide)  # MySQL has no such type
+        return
     source, target = described(case, servers, narrow, wide)
     assert misfit(source.column("v"), target.column("v")) is None
     insert(servers[0], source, enumerate(values))
@@ -159,8 +163,6 @@ def test_what_fits_comes_back_as_it_was(case, servers, narrow, wide, values):
 
 def described(case, servers, of, into):
     """Both tables, made with a column of these types."""
-    if of in ("UUID", "INET6", "INET4") and "MariaDB" not in execute(servers[0], "SELECT VERSION()")[0][0]:
-        pytest.skip(f"MySQL has no {of}")
     case.source(f"CREATE TABLE {{t}} (id INT PRIMARY KEY, v {of})")
     case.target(f"CREATE TABLE {{t}} (id INT PRIMARY KEY, v {into})")
     return [describe_table(connection, case.name) for connection in servers]
