@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from urllib.parse import unquote
 
 from dataops.batch import PLACEHOLDER, KeyTemplate
 
@@ -25,3 +27,13 @@ def compile_template(key: KeyTemplate) -> Callable[[dict[str, str]], str]:
         return "".join(pieces)
 
     return fill
+
+
+def read_template(key: KeyTemplate, text: str) -> dict[str, str] | None:
+    """The column texts in a key attribute's text; None for a text that the template never gives."""
+    parts = PLACEHOLDER.split(key.template)
+    literals, names = parts[::2], parts[1::2]
+    ends = re.escape("".join(literal[0] for literal in literals[1:] if literal))
+    value = f"([^{ends}]*)" if ends else "(.*)"
+    found = re.fullmatch(value.join(map(re.escape, literals)), text, re.DOTALL)
+    return dict(zip(names, map(unquote, found.groups()), strict=True)) if found else None

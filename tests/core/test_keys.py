@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataops.batch import KeyTemplate
-from dataops.core.keys import compile_template
+from dataops.core.keys import compile_template, read_template
 
 VALUES = st.text(st.sampled_from(list("ab#%2|-.{}語é")) | st.characters(exclude_categories=["Cs"]), max_size=8)
 TEMPLATES = [
@@ -38,6 +38,7 @@ def test_every_value_can_be_read_back_from_the_key(template, a, b, c):
     key = KeyTemplate("sk", template)
     values = {"a": a, "b": b, "c": c}
     assert read_back(template, compile_template(key)(values)) == tuple(values[name] for name in key.columns)
+    assert read_template(key, compile_template(key)(values)) == {name: values[name] for name in key.columns}
 
 
 @given(st.tuples(VALUES, VALUES), st.tuples(VALUES, VALUES), st.sampled_from(["{a}#{b}", "X{a}##{b}#"]))
@@ -59,3 +60,8 @@ def test_a_delimiter_in_a_value_does_not_make_two_rows_one(one, other):
 def test_plain_values_stay_readable():
     fill = compile_template(KeyTemplate("sk", "ORDER#{a}#LINE#{b}"))
     assert fill({"a": "100001", "b": "東京 1"}) == "ORDER#100001#LINE#東京 1"
+
+
+@pytest.mark.parametrize("text", ["", "B#1", "A#1#2", "A1"])
+def test_a_text_that_the_template_never_gives_holds_no_columns(text):
+    assert read_template(KeyTemplate("sk", "A#{a}#"), text) is None
