@@ -202,6 +202,18 @@ def scan_page(
     return _page(reply)
 
 
+def scan_keys(client: DynamoDBClient, table: str, names: Sequence[str], cursor: Item | None = None) -> Page:
+    """One page of a consistent scan of all items, whoever wrote them: only the attributes called `names`."""
+    more: dict[str, Any] = {"ExclusiveStartKey": cursor} if cursor else {}
+    aliases = {f"#{number}": name for number, name in enumerate(dict.fromkeys(names))}
+    with _errors_located(table):
+        reply = client.scan(
+            TableName=table, ConsistentRead=True, ProjectionExpression=", ".join(aliases),
+            ExpressionAttributeNames=aliases, **more,
+        )  # fmt: skip
+    return _page(reply)
+
+
 def query_page(
     client: DynamoDBClient,
     table: str,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -206,6 +206,12 @@ def key_order(key: Sequence[Column]) -> str:
     return ", ".join(map(key_term, key))
 
 
+FIND_KEYS = 100
+"""Keys of one query that finds rows by key."""
+_NO_VALUE = ((1525,), (1292,))
+"""Errors for an argument that is no value of the column's type."""
+
+
 class PlainReader:
     """Reads one table in key order, a page a query, with pymysql's own cursor: simple, slow, the oracle.
 
@@ -238,9 +244,8 @@ class PlainReader:
                 conditions.append(term)
                 arguments += values
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-        checks = "".join(f", IFNULL({sql}, 1)" for sql, _ in self._checks.values())
         sql = (
-            f"SELECT {select_list(self._columns)}{checks} FROM {self._table}{where} "
+            f"SELECT {self._selected()} FROM {self._table}{where} "
             f"ORDER BY {key_order(self._key)} LIMIT {min(limit, self._fitting):d}"
         )
         with errors_located(f"reading {self._table}"):
@@ -260,6 +265,38 @@ class PlainReader:
                     break
         self._fitting = 2 * len(rows) if size >= PAGE_BYTES else min(MAX_PAGE_ROWS, 2 * self._fitting)
         return rows
+
+    def find(self, keys: Sequence[Sequence[Any]]) -> Iterator[tuple[int, Row]]:
+        """The rows under these keys, each with the place of the first key that is equal to its own.
+
+        Equal is what the server says, under each column's collation. What is no value of a key column has no row.
+        """
+        exact: list[tuple[int, list[Any]]] = []
+        for place, key in enumerate(keys):
+            with suppress(ValueError, TypeError, ArithmeticError):
+                values = [key_value(column, value) for column, value in zip(self._key, key, strict=True)]
+                exact += [] if None in values else [(place, values)]
+        for start in range(0, len(exact), FIND_KEYS):
+            with errors_located(f"reading {self._table}"):
+                yield from self._find(exact[start : start + FIND_KEYS])
+
+    def _find(self, keys: Sequence[tuple[int, list[Any]]]) -> list[tuple[int, Row]]:
+        same = " AND ".join(f"{quote_name(column.name)} = %s" for column in self._key)
+        cases = " ".join(f"WHEN {same} THEN {place}" for place, _ in keys)
+        where = " AND ".join([*self._where, f"({' OR '.join([f'({same})'] * len(keys))})"])
+        arguments = [value for _, values in keys for value in values]
+        sql = f"SELECT CASE {cases} END, {self._selected()} FROM {self._table} WHERE {where}"
+        try:
+            rows = execute(self._connection, sql, arguments * 2)
+        except pymysql.MySQLError as error:
+            if error.args[:1] not in _NO_VALUE:
+                raise
+            half = len(keys) // 2
+            return [*self._find(keys[:half]), *self._find(keys[half:])] if half else []
+        return [(int(place), self._checked(row)) for place, *row in rows]
+
+    def _selected(self) -> str:
+        return select_list(self._columns) + "".join(f", IFNULL({sql}, 1)" for sql, _ in self._checks.values())
 
     def _checked(self, row: Sequence[Any]) -> Row:
         """A row without its checks' results, and `Inexact` where one failed."""
