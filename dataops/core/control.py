@@ -209,10 +209,10 @@ class Control:
         )  # fmt: skip
         return int(reply["Attributes"]["number"]["N"])
 
-    def generation(self, batch: str) -> int:
-        """The newest generation of this batch; 0 when it has never run."""
+    def newest_generation(self, batch: str) -> int | None:
+        """The number of the newest generation of this batch; None where no run has opened one."""
         item = self._read(f"batch#{batch}", "generation")
-        return int(item["number"]["N"]) if item else 0
+        return int(item["number"]["N"]) if item else None
 
     # --- plumbing ------------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Sequence
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 MAX_CHUNKS = 1000
 CHUNK_ROWS, CHUNK_BYTES = (1_000, 10_000), 64 * 1024 * 1024
 SLACK_SECONDS = 30
+REPAIR, REPAIR_SECONDS = "repair", 900
+"""What the lease of a repair begins with, `repair:<epoch>:<name>`, and how long it holds without being renewed."""
 
 
 class PlanRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -118,7 +121,9 @@ def _mark_cut_off(run: str) -> None:
 
 
 def _seconds_since_end(execution: str) -> float | None:
-    """Seconds since an execution's stop by Step Functions' own clock; None while it runs."""
+    """Seconds since an execution's stop by Step Functions' own clock; None while it, or a repair, runs."""
+    if execution.startswith(f"{REPAIR}:"):
+        return None if time.time() - float(execution.split(":")[1]) < REPAIR_SECONDS else float("inf")
     import boto3
     from botocore.exceptions import BotoCoreError, ClientError
 

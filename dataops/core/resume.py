@@ -26,7 +26,7 @@ def resumable_plan(batch: Batch, failed: Control, by: str) -> Plan:
         raise Permanent(f"run {name}: was resumed as {record.resumed_by}; resume that")
     if msgspec.structs.replace(plan.batch, on_reject=batch.on_reject, schedule=batch.schedule) != batch:
         raise BatchFileError(f"batch {batch.batch}: is not as it was in run {name}; run it anew, without --resume")
-    if failed.generation(batch.batch) != plan.generation:
+    if failed.newest_generation(batch.batch) != plan.generation:
         raise Permanent(f"run {name}: a later run of the batch has begun since; run it anew, without --resume")
     return plan
 
