@@ -19,7 +19,7 @@ def cli(debug: bool) -> None:
 
 for command in (
     stack.demo, stack.up, stack.down, stack.status, stack.sql, stack.lab,
-    batches.infer, batches.run, batches.package, batches.runs, batches.notebook,
+    batches.infer, batches.run, batches.reconcile, batches.package, batches.runs, batches.notebook,
     proofs.roundtrip,
 ):  # fmt: skip
     cli.add_command(command)

@@ -82,6 +82,36 @@ def run(batch: str | None, resume: str | None, workers: int, serial: bool, creat
 
 
 @click.command()
+@click.argument("batch")
+@click.option("--limit", type=click.IntRange(0), default=100, show_default=True, help="Differences that are listed.")
+@click.option("--repair", is_flag=True, help="Mend exactly the keys that differ, and compare again.")
+@as_json
+def reconcile(batch: str, limit: int, repair: bool, json_: bool) -> int:
+    """Compare source, DynamoDB and target of BATCH as they are now, down to key and column.
+
+    Exit status 1 when they differ. Without --repair nothing is written anywhere.
+    """
+    from dataops.workbook.reconcile import compare_batch, repair_batch
+    from dataops.workbook.run import find_batch
+    from dataops.workbook.stack import attach
+
+    declared = find_batch(batch)
+    attach()
+    found = repair_batch(declared, limit) if repair else compare_batch(declared, limit)
+    if json_:
+        click.echo(json.dumps(found.to_json(), ensure_ascii=False))
+        return found.exit_status
+    if found.mended:
+        done = found.mended
+        click.echo(f"repaired {done.items:,} items and {done.rows:,} target rows, left {done.left:,} items as they are")
+    if found.listed:
+        click.echo(found.table().text())
+    for line in (*found.notes, found.summary()):
+        click.echo(line)
+    return found.exit_status
+
+
+@click.command()
 @click.option(
     "-o", "--output", type=click.Path(file_okay=False, path_type=Path), default=Path("dist"), show_default=True
 )

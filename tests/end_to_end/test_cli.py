@@ -268,6 +268,7 @@ def test_every_command_has_help(stack):
         "sql",
         "infer",
         "run",
+        "reconcile",
         "package",
         "runs",
         "lab",
