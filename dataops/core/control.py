@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 import msgspec
@@ -213,6 +214,11 @@ class Control:
         """The number of the newest generation of this batch; None where no run has opened one."""
         item = self._read(f"batch#{batch}", "generation")
         return int(item["number"]["N"]) if item else None
+
+    def now(self) -> float:
+        """Seconds since 1970 by DynamoDB's clock: workers' clocks may differ, so none of them decides anything."""
+        reply = self.client.get_item(TableName=self.table, Key={"pk": {"S": "now"}, "sk": {"S": "now"}})
+        return parsedate_to_datetime(reply["ResponseMetadata"]["HTTPHeaders"]["date"]).timestamp()
 
     # --- plumbing ------------------------------------------------------------------------------------------------
 

@@ -47,7 +47,7 @@ class RepairLease:
 
     def __init__(self, control: Control, task: Task) -> None:
         self._control, self._batch = control, task.plan.batch
-        self._name, self._renewed = f"{REPAIR}-{secrets.token_hex(4)}", time.time()
+        self._name, self._renewed = f"{REPAIR}-{secrets.token_hex(4)}", time.monotonic()
         self._holder = self._spell()
 
     def __enter__(self) -> Self:
@@ -61,15 +61,15 @@ class RepairLease:
 
     def renew(self, after: float = RENEW_SECONDS) -> None:
         """Say that the repair still works, where it last did so `after` seconds ago. Raises LeaseHeld when lost."""
-        if time.time() - self._renewed < after:
+        if time.monotonic() - self._renewed < after:
             return
-        self._renewed = time.time()
+        self._renewed = time.monotonic()
         renewed = self._spell()
         self._control.take_over(self._batch.batch, renewed, self._holder)
         self._holder = renewed
 
     def _spell(self) -> str:
-        return f"{REPAIR}:{self._renewed:.3f}:{self._name}"
+        return f"{REPAIR}:{self._control.now():.0f}:{self._name}"
 
 
 def require_mendable(task: Task, absent: Sequence[str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator, Sequence
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -123,7 +122,7 @@ def _mark_cut_off(run: str) -> None:
 def _seconds_since_end(execution: str) -> float | None:
     """Seconds since an execution's stop by Step Functions' own clock; None while it, or a repair, runs."""
     if execution.startswith(f"{REPAIR}:"):
-        return None if time.time() - float(execution.split(":")[1]) < REPAIR_SECONDS else float("inf")
+        return None if Control("").now() - float(execution.split(":")[1]) < REPAIR_SECONDS else float("inf")
     import boto3
     from botocore.exceptions import BotoCoreError, ClientError
 
