@@ -10,7 +10,15 @@ import msgspec
 from dataops.batch import Batch, Index, Key, did_you_mean, key_columns, key_name
 from dataops.core.dynamodb import dynamodb_error
 from dataops.core.mysql import condition, errors_located, exactness, execute, key_order, quote_table, select_list
-from dataops.core.normalize import Codec, Rejection, key_of_rows, key_text, output_columns, selected_columns
+from dataops.core.normalize import (
+    Codec,
+    Rejection,
+    key_of_rows,
+    key_text,
+    output_columns,
+    reading_key,
+    selected_columns,
+)
 from dataops.core.schema import Column, Table, declared_column
 from dataops.core.widen import NARROW, misfit
 from dataops.errors import Retryable, SchemaMismatch
@@ -41,8 +49,7 @@ def require_unique_key(
     """
     columns = list(dict.fromkeys(column for key in batch.dynamodb.keys for column in key_columns(key)))
     _require_exact_keys(connection, batch, source, columns, report)
-    sound = (key for key in source.keys if not any(source.column(name).nullable for name in key.columns))
-    if any(set(key.columns) <= set(columns) for key in sound):
+    if source.tells_apart(columns):
         return
     exact = ", ".join(f"CAST({select_list([source.column(name)])} AS BINARY)" for name in columns)
     where = "".join(f" WHERE {term}" for term in condition(batch.source.where))
@@ -84,7 +91,7 @@ def _require_exact_keys(
 
 def _offending_rows(connection: Connection, batch: Batch, source: Table, which: str) -> list[dict[str, str | None]]:
     """What names the rows that `which` (SQL) picks to a person, at most 1,000 of them, in order of key."""
-    key = [source.column(name) for name in key_of_rows(batch, source)]
+    key = reading_key(batch, source)
     where = " AND ".join((which, *condition(batch.source.where)))
     table = quote_table(source.database, source.name)
     sql = f"SELECT {select_list(key)} FROM {table} WHERE {where} ORDER BY {key_order(key)} LIMIT {SHOWN_ROWS}"

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 RDS_CA_BUNDLE = Path(__file__).with_name("rds-ca-bundle.pem")
 SQL_MODE = "STRICT_ALL_TABLES,ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION"
+SORT_BYTES = 8192
+"""Bytes of a value that the server orders by: its default, 1,024, is less than a key may have, and pages would lose rows."""
 CONNECT_SECONDS, REPLY_SECONDS = 10, 300
 PAGE_BYTES, MAX_PAGE_ROWS = 8 * 1024 * 1024, 10_000
 
@@ -53,7 +55,7 @@ def connect(secret: Secret) -> Connection:
             client_flag=CLIENT.FOUND_ROWS, local_infile=True,
         )  # fmt: skip
         with connection.cursor() as cursor:
-            cursor.execute(f"SET time_zone = '+00:00', sql_mode = '{SQL_MODE}'")
+            cursor.execute(f"SET time_zone = '+00:00', sql_mode = '{SQL_MODE}', max_sort_length = {SORT_BYTES}")
     except pymysql.MySQLError as error:
         code = error.args[0] if error.args else 0
         if code in (1044, 1045, 1049, 1698):
@@ -152,11 +154,22 @@ def exactness(column: Column) -> tuple[str, str] | None:
 def key_term(column: Column) -> str:
     """What a key column is ordered and compared by. An ENUM or SET sorts by number but compares as text."""
     name = quote_name(column.name)
+    if _by_bytes(column):
+        return f"CAST({select_list([column])} AS BINARY)"
     return f"CONCAT({name})" if column.data_type in ("enum", "set") else name
+
+
+def key_place(column: Column) -> str:
+    """The place of an argument that `key_term` is compared with."""
+    if not _by_bytes(column):
+        return "%s"
+    return f"CAST({f'CONVERT(%s USING {column.charset})' if column.charset else '%s'} AS BINARY)"
 
 
 def key_value(column: Column, raw: Any) -> Any:
     """A key value as an argument that compares exactly: a number as a text would be compared as a double."""
+    if _by_bytes(column):
+        return raw
     if column.kind == "integer":
         return int(raw)
     if column.kind == "decimal":
@@ -164,6 +177,11 @@ def key_value(column: Column, raw: Any) -> Any:
     if column.kind == "bit":
         return int.from_bytes(raw, "big")
     return float(raw) if column.kind in ("float", "double") else raw
+
+
+def _by_bytes(column: Column) -> bool:
+    """Whether bytes are what tells two values apart: to the server a text may equal another, and 0 equals -0."""
+    return column.by_bytes and (column.charset is not None or column.kind in ("float", "double"))
 
 
 def key_after(key: Sequence[Column], values: Sequence[Any], operator: str = ">") -> tuple[str, list[Any]]:
@@ -176,9 +194,9 @@ def key_after(key: Sequence[Column], values: Sequence[Any], operator: str = ">")
     terms, arguments = [], []
     exact = [key_value(column, value) for column, value in zip(key, values, strict=True)]
     for position, column in enumerate(key):
-        equal = [f"{key_term(before)} = %s" for before in key[:position]]
+        equal = [f"{key_term(before)} = {key_place(before)}" for before in key[:position]]
         sign = last if position == len(key) - 1 else strict
-        terms.append("(" + " AND ".join([*equal, f"{key_term(column)} {sign} %s"]) + ")")
+        terms.append("(" + " AND ".join([*equal, f"{key_term(column)} {sign} {key_place(column)}"]) + ")")
         arguments += exact[: position + 1]
     return "(" + " OR ".join(terms) + ")", arguments
 
@@ -263,7 +281,8 @@ class PlainReader:
                 yield from self._find(exact[start : start + FIND_KEYS])
 
     def _find(self, keys: Sequence[tuple[int, list[Any]]]) -> list[tuple[int, Row]]:
-        same = " AND ".join(f"{quote_name(column.name)} = %s" for column in self._key)
+        names = [key_term(column) if column.by_bytes else quote_name(column.name) for column in self._key]
+        same = " AND ".join(f"{name} = {key_place(column)}" for name, column in zip(names, self._key, strict=True))
         cases = " ".join(f"WHEN {same} THEN {place}" for place, _ in keys)
         where = " AND ".join([*self._where, f"({' OR '.join([f'({same})'] * len(keys))})"])
         arguments = [value for _, values in keys for value in values]

@@ -282,6 +282,13 @@ def key_of_rows(batch: Batch, source: Table) -> tuple[str, ...]:
     return tuple(dict.fromkeys(column for key in batch.dynamodb.keys for column in key_columns(key)))
 
 
+def reading_key(batch: Batch, source: Table) -> tuple[Column, ...]:
+    """The columns that rows are read in order of; by their bytes where the server may take two rows' for equal."""
+    names = key_of_rows(batch, source)
+    by_bytes = not source.tells_apart(names)
+    return tuple(msgspec.structs.replace(source.column(name), by_bytes=by_bytes) for name in names)
+
+
 def key_text(raw: Raw) -> str | None:
     """A key value as a person reads it: bytes as hexadecimal."""
     if isinstance(raw, Inexact):

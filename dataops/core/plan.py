@@ -24,7 +24,7 @@ from dataops.core.mysql import (
     quote_table,
     select_list,
 )
-from dataops.core.normalize import Codec, key_of_rows
+from dataops.core.normalize import Codec, key_of_rows, reading_key
 from dataops.core.records import Chunk, Plan, Record, pack_key
 from dataops.core.resume import inherit_chunks, mark_resumed, resumable_plan
 from dataops.core.schema import Column, Table
@@ -177,7 +177,7 @@ def cut_chunks(connection: Connection, batch: Batch, source: Table, workers: int
     no upper one, so rows that appear meanwhile belong to a chunk as well.
     """
     table = quote_table(source.database, source.name)
-    key = [source.column(name) for name in key_of_rows(batch, source)]
+    key = reading_key(batch, source)
     where = condition(batch.source.where)
     with errors_located(f"source {source.name}: cutting chunks"):
         filtered = f" WHERE {where[0]}" if where else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -30,6 +31,7 @@ class Column(msgspec.Struct, frozen=True):
     """One column. `column_type` is MySQL's own text, such as `decimal(12,2) unsigned`.
 
     `charset` is the character set of a text, `length` the most characters or bytes that a text or binary holds.
+    `by_bytes` marks a key column whose collation does not tell all rows apart: it is ordered by its bytes.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Column(msgspec.Struct, frozen=True):
     is_json: bool = False
     charset: str | None = None
     length: int | None = None
+    by_bytes: bool = False
 
     @property
     def kind(self) -> Kind:
@@ -114,8 +117,14 @@ class Table(msgspec.Struct, frozen=True):
     @property
     def row_key(self) -> UniqueKey | None:
         """The first key that tells all rows apart: the primary key, else a unique key without NULLs."""
-        sound = (key for key in self.keys if not any(self.column(name).nullable for name in key.columns))
-        return next(sound, None)
+        return next(self._sound_keys(), None)
+
+    def tells_apart(self, columns: Iterable[str]) -> bool:
+        """Whether a unique key says that no two rows are alike in these columns."""
+        return any(set(key.columns) <= set(columns) for key in self._sound_keys())
+
+    def _sound_keys(self) -> Iterator[UniqueKey]:
+        return (key for key in self.keys if not any(self.column(name).nullable for name in key.columns))
 
 
 def declared_column(name: str, mysql_type: str, nullable: bool = True) -> Column:

@@ -14,7 +14,7 @@ from dataops.core.control import Control
 from dataops.core.dynamodb import Limiter, PutWriter, UpdateWriter, Writer, dynamodb_client
 from dataops.core.item import Attribute, Item
 from dataops.core.mysql import PlainReader, connect, quote_table
-from dataops.core.normalize import Codec, TransformFunction, selected_columns
+from dataops.core.normalize import Codec, TransformFunction, reading_key, selected_columns
 from dataops.core.records import Plan
 from dataops.core.schema import Column
 from dataops.core.secrets import fetch_secret
@@ -71,8 +71,9 @@ class Task:
         plan, source = self.plan, self.plan.source
         table = quote_table(source.database, source.name)
         columns = selected_columns(plan.batch, source)
-        key = [source.column(name) for name in plan.key]
-        return PlainReader(self.source_connection, table, columns, key, plan.batch.source.where)
+        return PlainReader(
+            self.source_connection, table, columns, reading_key(plan.batch, source), plan.batch.source.where
+        )
 
     @cached_property
     def writer(self) -> Writer:

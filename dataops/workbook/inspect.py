@@ -17,7 +17,7 @@ from dataops.core.mysql import (
     quote_table,
     select_list,
 )
-from dataops.core.normalize import key_of_rows, selected_columns
+from dataops.core.normalize import reading_key, selected_columns
 from dataops.core.policy import column_policies
 from dataops.core.schema import Column
 from dataops.core.secrets import fetch_secret
@@ -39,7 +39,7 @@ class SourceTable:
         self.table = describe_table(self._connection, batch.source.table, batch.source.database)
         self.columns = selected_columns(batch, self.table)
         self._name = quote_table(self.table.database, self.table.name)
-        self._key = [self.table.column(name) for name in key_of_rows(batch, self.table)]
+        self._key = reading_key(batch, self.table)
 
     def schema(self) -> Table:
         """Every column with its type, whether it may be NULL, and the keys that it is part of."""

@@ -3,6 +3,7 @@
 import sqlite3
 from decimal import Decimal
 
+import msgspec
 import pymysql
 import pytest
 from hypothesis import given
@@ -101,6 +102,22 @@ def test_an_enum_is_ordered_as_it_is_compared():
     key = [column("kind", "enum('z','a')"), column("n", "int(11)")]
     assert key_order(key) == "CONCAT(`kind`), `n`"
     assert "CONCAT(`kind`) = %s" in key_after(key, ["z", "1"])[0]
+
+
+@pytest.mark.parametrize(
+    ("of", "term", "place", "argument"),
+    [
+        ({"charset": "latin1"}, "CAST(`a` AS BINARY)", "CAST(CONVERT(%s USING latin1) AS BINARY)", "1"),
+        ({"data_type": "double"}, "CAST(`a` * 1e0 AS BINARY)", "CAST(%s AS BINARY)", "1"),
+        ({"data_type": "int"}, "`a`", "%s", 1),
+        ({"data_type": "varbinary"}, "`a`", "%s", "1"),
+    ],
+    ids=["text", "float", "integer", "bytes"],
+)
+def test_what_no_unique_key_tells_apart_is_read_in_order_of_its_bytes(of, term, place, argument):
+    key = [msgspec.structs.replace(column("a", "varchar(9)"), by_bytes=True, **of)]
+    assert key_order(key) == term
+    assert key_after(key, ["1"], "<=") == (f"(({term} <= {place}))", [argument])
 
 
 @pytest.mark.parametrize(

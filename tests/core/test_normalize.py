@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from dataops.core.convert import Inexact
 from dataops.core.item import item_size
-from dataops.core.normalize import Codec, Rejection
+from dataops.core.normalize import Codec, Rejection, reading_key
 from dataops.core.schema import Column, declared_column
 from dataops.errors import SchemaMismatch
 from tests.samples import batch_of, column, table_of
@@ -324,6 +324,13 @@ def test_a_key_may_be_as_long_as_dynamodb_takes_it_and_no_longer(changes, limit)
     assert stored("text", "x" * limit, **changes) == {"S": "x" * limit}
     reason = f"the key is {limit + 1:,} bytes, DynamoDB takes {limit:,}"
     assert stored("text", "x" * (limit + 1), **changes) == Rejection({"id": "1"}, "v", reason)
+
+
+@pytest.mark.parametrize(("selected", "key", "by_bytes"), [(["id", "v"], ["id"], False), (["v"], ["v"], True)])
+def test_rows_are_read_by_a_unique_key_else_by_the_bytes_of_the_items_key(selected, key, by_bytes):
+    source = table_of(column("v", "varchar(9)", nullable=False))
+    columns = reading_key(batch_of(source__columns=selected, dynamodb__partition_key="v"), source)
+    assert [(of.name, of.by_bytes) for of in columns] == [(name, by_bytes) for name in key]
 
 
 def test_an_empty_binary_key_is_rejected():

@@ -117,3 +117,31 @@ def test_a_table_without_a_key_is_copied_when_its_columns_prove_unique(case):
     assert case.run(batch).record.target_rows == 3
     case.source("INSERT INTO {t} VALUES (2, 'x')")
     assert "1 keys (a, b) are shared by several rows" in case.run(batch).record.cause
+
+
+# One row, then pairs that these collations have for equal: the ends of pages, at 1,000 rows each, part them.
+UNKEYED = [
+    ("VARCHAR(9) COLLATE utf8mb4_general_ci", "utf8mb4_bin", lambda n: f"{'aA'[n % 2]}{(n + 1) // 2}"),
+    ("VARCHAR(9) COLLATE utf8mb4_unicode_ci", "utf8mb4_bin", lambda n: f"{'éE'[n % 2]}{(n + 1) // 2}"),
+    ("VARCHAR(9) CHARACTER SET latin1", "latin1_bin", lambda n: f"{'éE'[n % 2]}{(n + 1) // 2}"),
+    ("ENUM('b','a') NOT NULL, n INT", None, lambda n: "ab"[n % 2]),
+    ("DOUBLE", None, lambda n: 0.1 * (n - 5)),
+    ("DECIMAL(9,2)", None, lambda n: Decimal(n) / 4 - 5),
+    ("VARBINARY(9)", None, lambda n: b"%d" % n),
+    ("VARBINARY(1200)", None, lambda n: b"x" * 1100 + b"%d" % (n * 7919 % (COUNT + 1))),
+    ("VARCHAR(1200) CHARACTER SET latin1", "latin1_bin", lambda n: "x" * 1100 + str(n * 7919 % (COUNT + 1))),
+]
+
+
+@pytest.mark.parametrize(("mysql_type", "collation", "value"), UNKEYED, ids=[kind for kind, *_ in UNKEYED])
+def test_a_table_without_a_key_loses_no_row_at_the_end_of_a_page(case, mysql_type, collation, value):
+    several = "n INT" in mysql_type
+    case.source(f"CREATE TABLE {{t}} (a {mysql_type} NOT NULL)")
+    case.source(
+        f"INSERT INTO {{t}} VALUES (%s{', %s' * several})", *((value(n), n)[: 1 + several] for n in range(COUNT + 1))
+    )
+    into = mysql_type.partition(" COLLATE")[0] + (f" COLLATE {collation}" if collation else "")
+    case.target(f"CREATE TABLE {{t}} (a {into} NOT NULL, PRIMARY KEY (a{', n' * several}))")
+    keys = {"dynamodb__partition_key": "a"} | ({"dynamodb__sort_key": "n"} if several else {})
+    record = case.run(case.batch(**keys)).record
+    assert (record.source_rows, len(case.items()), record.target_rows) == (COUNT + 1,) * 3, record.cause
