@@ -163,7 +163,7 @@ def test_runs_shows_a_cause_as_it_is(stack):
         (["run", "ordes"], 2, "dataops: batch 'ordes': is not in stepfunctions/batches (did you mean orders?)"),
         (["run", "gone.yml"], 2, "dataops: gone.yml: cannot be read: No such file or directory"),
         (["run", "bad.yml"], 2, "dataops: bad.yml: on_rejekt: unknown key (did you mean on_reject?)"),
-        (["run"], 2, "Error: Missing argument 'BATCH'."),
+        (["run"], 2, "Error: name a BATCH, or give --resume RUN"),
         (["infer"], 2, "Error: name one TABLE, or give --all with -o FOLDER"),
         (["sql", "source", "gone.sql"], 2, "dataops: gone.sql: cannot be read: No such file or directory"),
         (["status", "--name", "nosuch"], 1, "dataops: stack nosuch: is not up; start it with `dataops up`"),
