@@ -70,11 +70,11 @@ def canonical_attribute(attribute: Attribute | None) -> bytes:
 
 
 def depth(attribute: Attribute) -> int:
-    """Levels of lists and maps in an attribute (0 for a scalar)."""
+    """Levels of an attribute as DynamoDB counts them: its own, and one more for what each list or map holds."""
     ((kind, value),) = attribute.items()
     if kind == "M":
         return 1 + max(map(depth, value.values()), default=0)
-    return 1 + max(map(depth, value), default=0) if kind == "L" else 0
+    return 1 + (max(map(depth, value), default=0) if kind == "L" else 0)
 
 
 def _attribute_size(attribute: Attribute) -> int:

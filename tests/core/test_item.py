@@ -192,6 +192,7 @@ def same(one, other):
     return one == other
 
 
-def test_depth_counts_lists_and_maps():
-    assert depth({"S": "x"}) == 0
+def test_depth_counts_lists_maps_and_what_they_hold():
+    assert depth({"S": "x"}) == 1
+    assert depth({"L": [{"S": "x"}]}) == 2
     assert depth({"L": [{"M": {"a": {"L": []}}}]}) == 3
