@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
@@ -21,10 +20,11 @@ class Secret(msgspec.Struct, frozen=True):
     name: str
     host: str
     username: str
-    password: str
-    port: int = 3306
+    password: str = ""
+    port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 3306
     dbname: str | None = None
-    tls: str = "on"
+    auth: Literal["password", "iam"] = "password"
+    tls: Literal["on", "off"] = "on"
     ca: str | None = None
 
     def __repr__(self) -> str:
@@ -46,33 +46,35 @@ def fetch_secret(name: str, client: SecretsManagerClient | None = None) -> Secre
         raise _refused(name, error) from error
     except BotoCoreError as error:
         raise Retryable(f"secret {name}: Secrets Manager did not answer ({type(error).__name__})") from error
-    text = reply.get("SecretString")
-    return parse_secret(name, text if text is not None else bytes(reply["SecretBinary"]).decode("utf-8", "replace"))
+    return parse_secret(name, reply["SecretString"] if "SecretString" in reply else reply["SecretBinary"])
 
 
-def parse_secret(name: str, text: str) -> Secret:
+def parse_secret(name: str, text: str | bytes) -> Secret:
     """The secret in a JSON text of the form that RDS writes: host, port, username, password, dbname.
 
-    `tls: "off"` is taken for a loopback host only; `ca` may hold a CA bundle (PEM).
+    `auth: "iam"` takes no password and always TLS; `tls: "off"` is for a loopback host only; `ca` may hold a CA bundle
+    (PEM).
     """
     try:
-        fields: dict[str, Any] = json.loads(text)
-        missing = [field for field in ("host", "username", "password") if not fields.get(field)]
-    except (ValueError, AttributeError, RecursionError):
+        fields: dict[str, Any] = msgspec.json.decode(text)
+        wanted = ("host", "username") if fields.get("auth") == "iam" else ("host", "username", "password")
+        missing = [field for field in wanted if not fields.get(field)]
+    except (msgspec.DecodeError, ValueError, AttributeError, RecursionError):
         raise SecretError(
             f"secret {name}: expected a JSON object with host, port, username, password, dbname"
         ) from None
     if missing:
-        raise SecretError(
-            f"secret {name}: field {missing[0]} is missing; it takes host, port, username, password, dbname"
-        )
+        are = f"field {missing[0]} is" if len(missing) == 1 else f"fields {', '.join(missing)} are"
+        raise SecretError(f"secret {name}: {are} missing; it takes host, port, username, password, dbname")
     known = {field: fields[field] for field in Secret.__struct_fields__ if field in fields and field != "name"}
     try:
         secret = msgspec.convert({**known, "name": name}, Secret, strict=False)
     except msgspec.ValidationError as error:
         raise SecretError(
-            f"secret {name}: field {str(error).rpartition('$.')[2].strip('`')} has the wrong type"
+            f"secret {name}: field {str(error).rpartition('$.')[2].strip('`')} has the wrong type or value"
         ) from None
+    if secret.tls == "off" and secret.auth == "iam":
+        raise SecretError(f'secret {name}: auth "iam" is for TLS only')
     if secret.tls == "off" and secret.host not in LOOPBACK:
         raise SecretError(f'secret {name}: tls "off" is for a loopback host only')
     return secret

@@ -41,6 +41,15 @@ def test_a_port_may_be_text():
         (json.dumps({**GOOD, "password": 12345}), "secret s: field password has the wrong type"),
         (json.dumps({**GOOD, "host": ["hunter2"]}), "secret s: field host has the wrong type"),
         (json.dumps({**GOOD, "tls": False}), "secret s: field tls has the wrong type"),
+        (json.dumps({**GOOD, "tls": "hunter2"}), "secret s: field tls has the wrong type or value"),
+        (json.dumps({**GOOD, "auth": "hunter2"}), "secret s: field auth has the wrong type or value"),
+        (json.dumps({**GOOD, "port": 65536}), "secret s: field port has the wrong type or value"),
+        (json.dumps({**GOOD, "ca": ["hunter2"]}), "secret s: field ca has the wrong type"),
+        (json.dumps({**GOOD, "dbname": 1}), "secret s: field dbname has the wrong type"),
+        (json.dumps({"username": "u"}), "secret s: fields host, password are missing"),
+        (json.dumps({"auth": "iam"}), "secret s: fields host, username are missing"),
+        (json.dumps({**GOOD, "password": "hunter2\ud800"}), "secret s: expected a JSON object"),
+        (json.dumps({**GOOD, "host": "::1", "auth": "iam", "tls": "off"}), 'secret s: auth "iam" is for TLS only'),
         (json.dumps({**GOOD, "host": None}), "secret s: field host is missing"),
         ("null", "secret s: expected a JSON object"),
         ('"hunter2"', "secret s: expected a JSON object"),
@@ -84,6 +93,11 @@ def test_a_secret_carries_its_own_ca_and_ignores_what_rds_adds():
     assert (secret.name, secret.ca) == ("s", "PEM")
 
 
+def test_an_iam_secret_takes_no_password():
+    secret = parse_secret("s", json.dumps({"host": "db.example", "username": "u", "auth": "iam"}))
+    assert (secret.auth, secret.password, secret.tls) == ("iam", "", "on")
+
+
 def test_a_binary_secret_is_read():
     client = boto3.client("secretsmanager", region_name="x", aws_access_key_id="a", aws_secret_access_key="b")
     with Stubber(client) as stub:
@@ -92,10 +106,11 @@ def test_a_binary_secret_is_read():
         assert fetch_secret("s", client).password == "hunter2"
 
 
-def test_a_binary_secret_that_is_no_text_is_located():
+@pytest.mark.parametrize("stored", [b"\xff\xfe", json.dumps(GOOD).encode().replace(b"hunter2", b"hunter\xff")])
+def test_a_binary_secret_that_is_no_text_is_located(stored):
     client = boto3.client("secretsmanager", region_name="x", aws_access_key_id="a", aws_secret_access_key="b")
     with Stubber(client) as stub:
-        stub.add_response("get_secret_value", {"SecretBinary": b"\xff\xfe"})
+        stub.add_response("get_secret_value", {"SecretBinary": stored})
         with pytest.raises(SecretError, match="secret s: expected a JSON object"):
             fetch_secret("s", client)
 
