@@ -13,6 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from dataops.batch import Batch, KeyTemplate, key_columns
+from dataops.core.connection import open_connection
 from dataops.core.control import Control
 from dataops.core.convert import Raw
 from dataops.core.describe import describe_table
@@ -22,11 +23,10 @@ from dataops.core.dynamodb import get_items, key_of, scan_keys
 from dataops.core.fit import require_dynamodb_table, require_fit, require_unique_key
 from dataops.core.item import Item, canonical_attribute
 from dataops.core.keys import read_template
-from dataops.core.mysql import PlainReader, connect, execute, quote_name, quote_table
+from dataops.core.mysql import PlainReader, execute, quote_name, quote_table
 from dataops.core.normalize import Row, key_of_rows, key_text
 from dataops.core.records import Plan
 from dataops.core.schema import Column, Table
-from dataops.core.secrets import fetch_secret
 from dataops.core.staging import exists
 from dataops.core.task import Task
 from dataops.errors import SchemaMismatch
@@ -258,7 +258,7 @@ def open_comparison(batch: Batch) -> Comparison:
     Raises SchemaMismatch where the batch does not fit what is there.
     """
     control = Control("")
-    with connect(fetch_secret(batch.source.secret)) as connection:
+    with open_connection(batch.source.secret) as connection:
         source = describe_table(connection, batch.source.table, batch.source.database)
         require_fit(batch, source, None)
         require_unique_key(connection, batch, source)
@@ -283,7 +283,7 @@ def _has_table(task: Task) -> bool:
 
 
 def _find_target(batch: Batch) -> Table | None:
-    with connect(fetch_secret(batch.target.secret)) as connection:
+    with open_connection(batch.target.secret) as connection:
         database = batch.target.database or execute(connection, "SELECT DATABASE()")[0][0]
         if database is None or not exists(connection, database, batch.target.table):
             return None

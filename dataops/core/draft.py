@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from dataops.core.connection import open_connection
 from dataops.core.describe import describe_table
 from dataops.core.fit import require_fit
-from dataops.core.mysql import connect, errors_located, execute, quote_name, quote_table
-from dataops.core.secrets import fetch_secret
+from dataops.core.mysql import errors_located, execute, quote_name, quote_table
 from dataops.core.staging import draft_name, exists
 from dataops.errors import DataOpsError
 
@@ -33,7 +33,7 @@ def draft_target(
     Raises SchemaMismatch, and leaves no draft, when the batch does not fit the target.
     """
     draft = quote_table(database, draft_name(batch, run))
-    with connect(fetch_secret(batch.target.secret)) as connection:
+    with open_connection(batch.target.secret) as connection:
         try:
             with errors_located(f"target {batch.target.table}: creating it from {source.name}"):
                 left_out = _create(batch, source, source_connection, connection, draft)
@@ -51,7 +51,7 @@ def place_target(plan: Plan) -> None:
     """Put the draft in the target's place; a repeated call does no harm. Raises Permanent when a table is there."""
     target, draft = plan.target, draft_name(plan.batch, plan.run)
     where = f"target {target.name}: putting the new table in place"
-    with connect(fetch_secret(plan.batch.target.secret)) as connection, errors_located(where):
+    with open_connection(plan.batch.target.secret) as connection, errors_located(where):
         if exists(connection, target.database, draft):
             names = quote_table(target.database, draft), quote_table(target.database, target.name)
             execute(connection, f"RENAME TABLE {names[0]} TO {names[1]}")

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
+from dataops.core.connection import open_connection
 from dataops.core.control import Control
 from dataops.core.difference import Difference
 from dataops.core.dynamodb import key_of, remove_stale
 from dataops.core.fit import require_fit
 from dataops.core.item import Attribute, Item
-from dataops.core.mysql import SQL_MODE, connect, errors_located, execute, key_value, quote_name, quote_table
+from dataops.core.mysql import SQL_MODE, errors_located, execute, key_value, quote_name, quote_table
 from dataops.core.plan import REPAIR, PlanRequest, take_lease
 from dataops.core.schema import Column
-from dataops.core.secrets import fetch_secret
 from dataops.core.staging import TRUNCATED
 from dataops.core.task import Task
 from dataops.errors import Permanent
@@ -85,7 +85,7 @@ def mend(task: Task, key: Sequence[Column], differences: Iterable[Difference], l
     The target changes in one transaction, at the end; any error there leaves it as it was.
     """
     mended = Mended()
-    with connect(fetch_secret(task.plan.batch.target.secret)) as connection:
+    with open_connection(task.plan.batch.target.secret) as connection:
         connection.begin()
         try:
             for group in _groups(differences):

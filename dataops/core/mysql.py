@@ -1,26 +1,22 @@
-"""The MySQL edge: connect by secret, read a key range page by page, say an error without a value in it.
+"""The MySQL edge: read a key range page by page, say an error without a value in it.
 
-Every connection here decodes nothing: a row is a tuple of the server's own texts (`str`, `bytes` or None), so what
-is read is exact whatever the type. Time zone and sql_mode are the session's own, never the server's default.
+A connection (see `connection.py`) decodes nothing: a row is a tuple of the server's own texts (`str`, `bytes` or
+None), so what is read is exact whatever the type. Time zone and sql_mode are the session's own, never the server's default.
 """
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from decimal import Decimal
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import pymysql
-from pymysql.constants import CLIENT, ER
-from pymysql.converters import encoders
+from pymysql.constants import CR, ER
 from pymysql.cursors import SSCursor
 
 from dataops.core.convert import Inexact
-from dataops.core.secrets import LOOPBACK, Secret
-from dataops.errors import DataOpsError, Permanent, SecretError, Unreachable
+from dataops.errors import DataOpsError, Permanent, Unreachable
 
 if TYPE_CHECKING:
     from pymysql.connections import Connection
@@ -28,42 +24,15 @@ if TYPE_CHECKING:
     from dataops.core.normalize import Row
     from dataops.core.schema import Column
 
-RDS_CA_BUNDLE = Path(__file__).with_name("rds-ca-bundle.pem")
 SQL_MODE = "STRICT_ALL_TABLES,ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION"
 SORT_BYTES = 8192
 """Bytes of a value that the server orders by: its default, 1,024, is less than a key may have, and pages would lose rows."""
-CONNECT_SECONDS, REPLY_SECONDS = 10, 300
 PAGE_BYTES, MAX_PAGE_ROWS = 8 * 1024 * 1024, 10_000
 
-_NAMES = {code: name for name, code in vars(ER).items() if isinstance(code, int)}
+_NAMES = {code: name for names in (CR, ER) for name, code in vars(names).items() if isinstance(code, int)}
 _TELLING = {1044, 1045, 1049, 1054, 1103, 1142, 1143, 1146, 1227, 1290, 1305, 1370, 1419}
 """Errors whose text holds names only. A syntax error is not among them: it quotes what stands near, values too."""
 _TRANSIENT = {1040, 1053, 1114, 1158, 1159, 1160, 1161, 1180, 1205, 1213, 1290, 1836, 2003, 2006, 2013, 2014, 2055}
-
-
-def connect(secret: Secret) -> Connection:
-    """A raw connection (autocommit) to the server of `secret`, over TLS unless a loopback secret says `tls: off`.
-
-    Raises Unreachable when nothing answers, SecretError when the credentials or the database are refused.
-    """
-    where = f"{secret.host}:{secret.port} (secret {secret.name})"
-    try:
-        connection = pymysql.connect(
-            host=secret.host, port=secret.port, user=secret.username, password=secret.password,
-            database=secret.dbname, charset="utf8mb4", conv=cast("Any", dict(encoders)), autocommit=True, ssl=_tls(secret),
-            connect_timeout=CONNECT_SECONDS, read_timeout=REPLY_SECONDS, write_timeout=REPLY_SECONDS,
-            client_flag=CLIENT.FOUND_ROWS, local_infile=True,
-        )  # fmt: skip
-        with connection.cursor() as cursor:
-            cursor.execute(f"SET time_zone = '+00:00', sql_mode = '{SQL_MODE}', max_sort_length = {SORT_BYTES}")
-    except pymysql.MySQLError as error:
-        code = error.args[0] if error.args else 0
-        if code in (1044, 1045, 1049, 1698):
-            raise SecretError(f"{where}: {_clean(error)}") from error
-        if isinstance(error.__cause__, ssl.SSLError) or "SSL" in str(error.args[-1:]):
-            raise SecretError(f"{where}: TLS failed; the secret may carry its CA as `ca`") from error
-        raise Unreachable(f"{where}: no MySQL server answered ({_NAMES.get(code, code)})") from error
-    return connection
 
 
 @contextmanager
@@ -79,11 +48,12 @@ def located_error(where: str, error: pymysql.MySQLError) -> DataOpsError:
     """The error of ours that stands for a driver's error."""
     code = error.args[0] if error.args else 0
     if code in _TRANSIENT or (isinstance(error, pymysql.OperationalError | pymysql.InterfaceError) and code in (0, "")):
-        return Unreachable(f"{where}: {_clean(error)}")
-    return Permanent(f"{where}: {_clean(error)}")
+        return Unreachable(f"{where}: {describe_error(error)}")
+    return Permanent(f"{where}: {describe_error(error)}")
 
 
-def _clean(error: pymysql.MySQLError) -> str:
+def describe_error(error: pymysql.MySQLError) -> str:
+    """A driver's error as code and name, with the server's text only where that holds no value."""
     code = error.args[0] if error.args else 0
     text = f": {error.args[1]}" if code in _TELLING and len(error.args) > 1 else ""
     name = "connection lost" if code in (0, 2006, 2013) else _NAMES.get(code, "see the manual")
@@ -315,9 +285,3 @@ class PlainReader:
             if isinstance(value, Inexact):
                 raise Permanent(f"reading {self._table}: key column {column.name} {value.reason}")
         return values
-
-
-def _tls(secret: Secret) -> ssl.SSLContext | None:
-    if secret.tls == "off" and secret.host in LOOPBACK:
-        return None
-    return ssl.create_default_context(cafile=None if secret.ca else str(RDS_CA_BUNDLE), cadata=secret.ca)

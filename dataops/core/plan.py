@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 
 from dataops.batch import Batch, parse_batch
+from dataops.core.connection import open_connection
 from dataops.core.control import Control
 from dataops.core.describe import describe_table
 from dataops.core.draft import draft_target, place_target
 from dataops.core.fit import require_dynamodb_table, require_fit, require_unique_key
 from dataops.core.mysql import (
     condition,
-    connect,
     errors_located,
     execute,
     key_after,
@@ -28,7 +28,6 @@ from dataops.core.normalize import Codec, key_of_rows, reading_key
 from dataops.core.records import Chunk, Plan, Record, pack_key
 from dataops.core.resume import inherit_chunks, mark_resumed, resumable_plan
 from dataops.core.schema import Column, Table
-from dataops.core.secrets import fetch_secret
 from dataops.core.staging import exists
 from dataops.core.task import load_transform
 from dataops.errors import BatchFileError, LeaseHeld, Retryable, SchemaMismatch
@@ -143,7 +142,7 @@ def _seconds_since_end(execution: str) -> float | None:
 def _make_plan(control: Control, batch: Batch, request: PlanRequest) -> Plan:
     failed = Control(request.resume) if request.resume else None
     before = resumable_plan(batch, failed, request.run) if failed else None
-    with connect(fetch_secret(batch.source.secret)) as connection:
+    with open_connection(batch.source.secret) as connection:
         source = _located("source.table", connection, batch.source.table, batch.source.database)
         require_fit(batch, source, None)
         require_dynamodb_table(control.client, batch, Codec(batch, source, None, load_transform(batch)))
@@ -218,7 +217,7 @@ def _bounds(
 
 def _find_target(batch: Batch, source: Table, may_be_missing: bool) -> tuple[str, Table | None]:
     """The target's database and the target; None where it is missing and may be."""
-    with connect(fetch_secret(batch.target.secret)) as connection, errors_located("target.table"):
+    with open_connection(batch.target.secret) as connection, errors_located("target.table"):
         database = batch.target.database or execute(connection, "SELECT DATABASE()")[0][0]
         if database is None:
             raise SchemaMismatch("target.database: neither the batch nor the secret names a database")

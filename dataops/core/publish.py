@@ -7,10 +7,10 @@ import os
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from dataops.core.connection import open_connection
 from dataops.core.control import Control
-from dataops.core.mysql import connect, errors_located, execute, quote_table
+from dataops.core.mysql import errors_located, execute, quote_table
 from dataops.core.records import Plan, Record
-from dataops.core.secrets import fetch_secret
 from dataops.core.staging import (
     count_published,
     count_rows,
@@ -138,7 +138,7 @@ def _require_accounted(record: Record) -> None:
 def _clean_up(control: Control, record: Record, plan: Plan) -> None:
     """Drop what the run has made, but never rows that were published; learns from the target whether they were."""
     where = f"target {plan.target.name}: rolling back"
-    with connect(fetch_secret(plan.batch.target.secret)) as connection, errors_located(where):
+    with open_connection(plan.batch.target.secret) as connection, errors_located(where):
         if not record.published and is_published(connection, plan):
             _record_published(control, record, connection, plan)
         database, name = plan.target.database, plan.target.name

@@ -10,14 +10,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from dataops.batch import Batch, key_name
+from dataops.core.connection import open_connection
 from dataops.core.control import Control
 from dataops.core.dynamodb import Limiter, PutWriter, UpdateWriter, Writer, dynamodb_client
 from dataops.core.item import Attribute, Item
-from dataops.core.mysql import PlainReader, connect, quote_table
+from dataops.core.mysql import PlainReader, quote_table
 from dataops.core.normalize import Codec, TransformFunction, reading_key, selected_columns
 from dataops.core.records import Plan
 from dataops.core.schema import Column
-from dataops.core.secrets import fetch_secret
 from dataops.errors import BatchFileError, Unaccounted
 
 if TYPE_CHECKING:
@@ -53,12 +53,12 @@ class Task:
     @cached_property
     def source_connection(self) -> Connection:
         """The connection to the source server."""
-        return self._open.enter_context(connect(fetch_secret(self.plan.batch.source.secret)))
+        return self._open.enter_context(open_connection(self.plan.batch.source.secret))
 
     @cached_property
     def target_connection(self) -> Connection:
         """The connection to the target server."""
-        return self._open.enter_context(connect(fetch_secret(self.plan.batch.target.secret)))
+        return self._open.enter_context(open_connection(self.plan.batch.target.secret))
 
     @cached_property
     def codec(self) -> Codec:

@@ -11,10 +11,9 @@ from typing import Any
 import yaml
 
 from dataops.batch import parse_batch
+from dataops.core.connection import open_connection
 from dataops.core.describe import describe_table, list_tables
-from dataops.core.mysql import connect
 from dataops.core.schema import Column, Table
-from dataops.core.secrets import fetch_secret
 from dataops.errors import SchemaMismatch
 
 HEADER = """\
@@ -59,7 +58,7 @@ def draft_batches(
     tables: list[str] | None, *, database: str | None, empty_string: str, secrets: tuple[str, str]
 ) -> list[tuple[str, str]]:
     """Name and text of a batch file for each table (None: all of the database). Raises SchemaMismatch, SecretError."""
-    with connect(fetch_secret(secrets[0])) as source, connect(fetch_secret(secrets[1])) as target:
+    with open_connection(secrets[0]) as source, open_connection(secrets[1]) as target:
         there = set(list_tables(target))
         drafts = []
         for name in tables or list_tables(source, database):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from dataops.batch import Batch
+from dataops.core.connection import open_connection
 from dataops.core.describe import describe_table
 from dataops.core.fit import require_fit, require_unique_key
 from dataops.core.mysql import (
     PlainReader,
     condition,
-    connect,
     errors_located,
     execute,
     quote_name,
@@ -20,7 +20,6 @@ from dataops.core.mysql import (
 from dataops.core.normalize import reading_key, selected_columns
 from dataops.core.policy import column_policies
 from dataops.core.schema import Column
-from dataops.core.secrets import fetch_secret
 from dataops.errors import BatchFileError
 from dataops.workbook.stack import attach
 from dataops.workbook.table import Table
@@ -35,7 +34,7 @@ class SourceTable:
     def __init__(self, batch: Batch) -> None:
         attach()
         self.batch = batch
-        self._connection = connect(fetch_secret(batch.source.secret))
+        self._connection = open_connection(batch.source.secret)
         self.table = describe_table(self._connection, batch.source.table, batch.source.database)
         self.columns = selected_columns(batch, self.table)
         self._name = quote_table(self.table.database, self.table.name)

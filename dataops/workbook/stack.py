@@ -54,15 +54,14 @@ def deploy_to_stack(batch: Batch, others: Sequence[Batch] = ()) -> None:
 
 def _ensure_table(batch: Batch) -> None:
     """Create the DynamoDB table if the source can be read; if it cannot, Plan says why."""
+    from dataops.core.connection import open_connection
     from dataops.core.describe import describe_table
     from dataops.core.dynamodb import dynamodb_client
-    from dataops.core.mysql import connect
     from dataops.core.normalize import Codec
-    from dataops.core.secrets import fetch_secret
     from dataops.deploy.tables import ensure_table
 
     try:
-        with connect(fetch_secret(batch.source.secret)) as connection:
+        with open_connection(batch.source.secret) as connection:
             source = describe_table(connection, batch.source.table, batch.source.database)
         ensure_table(dynamodb_client(), batch, Codec(batch, source, None, None))
     except (DataOpsError, KeyError):

@@ -17,12 +17,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataops.batch import parse_batch
+from dataops.core.connection import open_connection
 from dataops.core.describe import describe_table
 from dataops.core.dynamodb import dynamodb_client, scan_page
-from dataops.core.mysql import connect, execute
+from dataops.core.mysql import execute
 from dataops.core.normalize import Rejection
 from dataops.core.records import Plan
-from dataops.core.secrets import fetch_secret
 from dataops.core.staging import load_rows, staging_name
 from dataops.core.task import Task
 from dataops.deploy.tables import ensure_table
@@ -99,7 +99,7 @@ def servers(stack):
 @pytest.fixture(scope="module")
 def edges(stack):
     """The connections and the client that a state would make."""
-    with connect(fetch_secret("dataops/source")) as source, connect(fetch_secret("dataops/target")) as target:
+    with open_connection("dataops/source") as source, open_connection("dataops/target") as target:
         yield {"source_connection": source, "target_connection": target, "dynamodb": dynamodb_client()}
 
 

@@ -4,11 +4,11 @@ import boto3
 import pymysql
 import pytest
 
+from dataops.core.connection import open_connection
 from dataops.core.describe import describe_table
 from dataops.core.digest import canonical_row
-from dataops.core.mysql import connect, execute, quote_name, select_list
+from dataops.core.mysql import execute, quote_name, select_list
 from dataops.core.normalize import Codec
-from dataops.core.secrets import fetch_secret
 from dataops.core.widen import misfit
 
 KEEP = {"empty_string": "keep"}
@@ -141,7 +141,7 @@ WIDER = [
 @pytest.fixture
 def servers(stack):
     """Connections as the handlers make them: strict, in UTC, decoding nothing."""
-    with connect(fetch_secret("dataops/source")) as source, connect(fetch_secret("dataops/target")) as target:
+    with open_connection("dataops/source") as source, open_connection("dataops/target") as target:
         yield source, target
 
 

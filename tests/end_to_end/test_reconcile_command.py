@@ -9,13 +9,12 @@ import pytest
 import yaml
 
 from dataops.core.compare import open_comparison
+from dataops.core.connection import open_connection
 from dataops.core.control import Control
 from dataops.core.describe import describe_table
 from dataops.core.dynamodb import dynamodb_client
-from dataops.core.mysql import connect
 from dataops.core.normalize import Codec
 from dataops.core.plan import REPAIR, REPAIR_SECONDS
-from dataops.core.secrets import fetch_secret
 from dataops.deploy.tables import ensure_table
 from dataops.errors import LeaseHeld, Permanent
 from dataops.workbook.reconcile import compare_batch, repair_batch
@@ -156,7 +155,7 @@ def test_the_command_lists_keys_counts_all_and_exits_by_what_is_left(case, tmp_p
 
 def test_tables_that_another_tool_wrote_are_compared_but_not_mended(numbers):
     batch = numbers.batch()
-    with connect(fetch_secret("dataops/source")) as connection:
+    with open_connection("dataops/source") as connection:
         table = describe_table(connection, numbers.name)
     codec = Codec(batch, table, None, None)
     ensure_table(dynamodb_client(), batch, codec)

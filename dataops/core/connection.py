@@ -1,0 +1,135 @@
+"""Connections to MySQL: by secret, over TLS, with a password or an RDS token, and again after a rotation."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, cast
+
+import pymysql
+from pymysql.constants import CLIENT, CR, ER
+from pymysql.converters import encoders
+
+from dataops.core.mysql import SORT_BYTES, SQL_MODE, describe_error
+from dataops.core.secrets import LOOPBACK, Secret, fetch_secret
+from dataops.errors import DataOpsError, SecretError, Unreachable
+
+if TYPE_CHECKING:
+    from pymysql.connections import Connection
+
+RDS_CA_BUNDLE = Path(__file__).with_name("rds-ca-bundle.pem")
+CONNECT_SECONDS, REPLY_SECONDS = 10, 300
+ROTATION_SECONDS = 5.0
+"""How long a rotation is given between the server's new password and the secret's."""
+
+_SESSION = f"SET time_zone = '+00:00', sql_mode = '{SQL_MODE}', max_sort_length = {SORT_BYTES}"
+_REFUSED = {1044, ER.ACCESS_DENIED_ERROR, 1049, 1698, 1862, 3118, 3159, CR.CR_AUTH_PLUGIN_CANNOT_LOAD, 4151}
+"""Login or database refused: also no password taken, password expired, account locked, TLS demanded."""
+_CUT_OFF = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
+
+
+def open_connection(name: str) -> Connection:
+    """A connection by the secret called `name`, fetched now; fetched once more when a rotation came in between.
+
+    A password that the server refuses (1045) may have been replaced since it was fetched, or the server may have the
+    new one before the secret has. Raises as `fetch_secret` and `connect` do.
+    """
+    secret = fetch_secret(name)
+    try:
+        return _connect(secret)
+    except pymysql.MySQLError as error:
+        if _code(error) != ER.ACCESS_DENIED_ERROR:
+            raise _located(secret, error) from error
+    fresh = fetch_secret(name)
+    if fresh == secret:
+        time.sleep(ROTATION_SECONDS)
+        fresh = fetch_secret(name)
+    return connect(fresh)
+
+
+def connect(secret: Secret) -> Connection:
+    """A raw connection (autocommit) to the server of `secret`, over TLS unless a loopback secret says `tls: off`.
+
+    It never connects again by itself. Raises Unreachable when nothing answers, SecretError when the credentials, the
+    database or the server's certificate are refused.
+    """
+    try:
+        return _connect(secret)
+    except pymysql.MySQLError as error:
+        raise _located(secret, error) from error
+
+
+def make_token(secret: Secret) -> str:
+    """A login token of RDS for the host, port and user of `secret`: 15 minutes long good for a new connection.
+
+    https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html
+    """
+    import boto3
+    from botocore.exceptions import BotoCoreError
+
+    try:
+        return str(boto3.client("rds").generate_db_auth_token(secret.host, secret.port, secret.username))
+    except BotoCoreError as error:
+        raise SecretError(f"{_where(secret)}: no RDS token could be made ({type(error).__name__})") from error
+
+
+class ClearPasswordRefused:
+    """Stands for the logins that send the password as it is: a password secret takes part in none of them."""
+
+    def __init__(self, connection: Connection) -> None:
+        pass
+
+    def authenticate(self, packet: Any) -> NoReturn:
+        """Raises OperationalError: nothing is sent."""
+        raise pymysql.OperationalError(CR.CR_AUTH_PLUGIN_CANNOT_LOAD, "a clear password was asked for")
+
+
+def _connect(secret: Secret) -> Connection:
+    iam = secret.auth == "iam"
+    refused = () if iam else ("mysql_clear_password", "dialog")
+    return pymysql.connect(
+        host=secret.host, port=secret.port, user=secret.username,
+        password=(make_token(secret) if iam else secret.password).encode(),
+        database=secret.dbname, charset="utf8mb4", conv=cast("Any", dict(encoders)), autocommit=True, ssl=_tls(secret),
+        connect_timeout=CONNECT_SECONDS, read_timeout=REPLY_SECONDS, write_timeout=REPLY_SECONDS,
+        client_flag=CLIENT.FOUND_ROWS, local_infile=True, init_command=_SESSION,
+        auth_plugin_map=cast("Any", dict.fromkeys(refused, ClearPasswordRefused)),
+    )  # fmt: skip
+
+
+def _tls(secret: Secret) -> ssl.SSLContext | None:
+    """What checks a server's name and its certificate, by the secret's CA, that of DATAOPS_MYSQL_CA or Amazon's."""
+    if secret.tls == "off" and secret.auth != "iam" and secret.host in LOOPBACK:
+        return None
+    path = os.environ.get("DATAOPS_MYSQL_CA") or str(RDS_CA_BUNDLE)
+    try:
+        context = ssl.create_default_context(cafile=None if secret.ca else path, cadata=secret.ca or None)
+    except (OSError, ValueError, TypeError) as error:  # SSLError is an OSError; TypeError: not ASCII
+        which = f"secret {secret.name}: field ca" if secret.ca else f"DATAOPS_MYSQL_CA: {path}"
+        raise SecretError(f"{which}: expected CA certificates in PEM ({type(error).__name__})") from None
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # Python 3.13 asks for fields that older RDS and MySQL CAs lack
+    return context
+
+
+def _located(secret: Secret, error: pymysql.MySQLError) -> DataOpsError:
+    """The error of ours for a connection that was not made."""
+    where, code, cause = _where(secret), _code(error), getattr(error, "original_exception", None)
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return SecretError(f"{where}: TLS failed: {cause.verify_message}; the secret may carry its CA as `ca`")
+    if code == CR.CR_SSL_CONNECTION_ERROR:
+        return SecretError(f"{where}: TLS failed: MySQL error {code}, the server offers none")
+    if isinstance(cause, ssl.SSLError) and not isinstance(cause, _CUT_OFF):
+        return SecretError(f"{where}: TLS failed: {cause.reason}")
+    if code in _REFUSED:
+        return SecretError(f"{where}: {describe_error(error)}")
+    return Unreachable(f"{where}: no MySQL server answered: {describe_error(error)}")
+
+
+def _where(secret: Secret) -> str:
+    return f"{secret.host}:{secret.port} (secret {secret.name})"
+
+
+def _code(error: pymysql.MySQLError) -> Any:
+    return error.args[0] if error.args else 0
