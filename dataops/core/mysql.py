@@ -32,7 +32,11 @@ PAGE_BYTES, MAX_PAGE_ROWS = 8 * 1024 * 1024, 10_000
 _NAMES = {code: name for names in (CR, ER) for name, code in vars(names).items() if isinstance(code, int)}
 _TELLING = {1044, 1045, 1049, 1054, 1103, 1142, 1143, 1146, 1227, 1290, 1305, 1370, 1419}
 """Errors whose text holds names only. A syntax error is not among them: it quotes what stands near, values too."""
-_TRANSIENT = {1040, 1053, 1114, 1158, 1159, 1160, 1161, 1180, 1205, 1213, 1290, 1836, 2003, 2006, 2013, 2014, 2055}
+_TRANSIENT = {
+    *(1040, 1053, 1114, 1158, 1159, 1160, 1161, 1180, 1203, 1205, 1213, 1290, 1317, 1836, 1927),
+    *(2003, 2006, 2013, 2014, 2055, 3168, 3169, 4031, 9501),
+}
+"""Also: MariaDB's killed connection (1927), MySQL's (3169) and idle one (4031), RDS Proxy's wait for a server (9501)."""
 
 
 @contextmanager

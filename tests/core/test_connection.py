@@ -8,9 +8,11 @@ import threading
 from urllib.parse import parse_qs, urlsplit
 
 import boto3
+import pymysql
 import pytest
 
 from dataops.core.connection import connect, make_token
+from dataops.core.mysql import located_error
 from dataops.core.secrets import parse_secret
 from dataops.errors import SecretError, Unreachable
 from tests.certificates import Authority
@@ -181,3 +183,10 @@ def test_a_ca_that_is_none_is_located(monkeypatch, ca, variable, message):
         connect(secret_for(1, password="hunter2", ca=ca))
     assert str(caught.value).startswith(message)
     assert not {"hunter2", "pässword"} & set(str(caught.value).split())
+
+
+@pytest.mark.parametrize("code", [0, 1203, 1317, 1927, 2006, 2013, 3168, 3169, 4031, 9501])
+def test_a_connection_that_was_cut_or_not_to_be_had_may_be_tried_again(code):
+    told = located_error("reading t", pymysql.OperationalError(code, "row value"))
+    assert isinstance(told, Unreachable)
+    assert "row value" not in str(told)
