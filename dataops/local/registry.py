@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import sys
 from collections.abc import Mapping
 from hashlib import sha256
@@ -29,10 +30,14 @@ def register(
 ) -> None:
     """Create or update the functions (name -> handler) from the zip, and the state machine, where they changed.
 
-    `timeout` is in seconds, `memory` in MB. A running invocation ends in the code that it began in.
+    `timeout` is in seconds, `memory` in MB. A running invocation ends in the code that it began in. The functions go
+    where this process goes: by its own `AWS_ENDPOINT_URL_<SERVICE>`, if it has any, say to a proxy before DynamoDB.
     """
     variables = info.variables
     environment = {name: variables[name] for name in ("DATAOPS_CONTROL_TABLE", "DATAOPS_TOPIC_ARN")}
+    environment |= {
+        name: url for name, url in os.environ.items() if name.startswith("AWS_ENDPOINT_URL_") and name not in variables
+    }
     environment["DATAOPS_FUNCTION_SECONDS"] = str(timeout)
     _ensure_role(variables)
     client = _client("lambda", variables)

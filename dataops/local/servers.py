@@ -155,7 +155,7 @@ class MySQLServer:
         flags = [
             "--bind-address=127.0.0.1", f"--socket={self._socket}", f"--pid-file={self.folder / 'pid'}",
             "--skip-log-bin", "--innodb-buffer-pool-size=32M", "--innodb-doublewrite=0",
-            "--innodb-flush-log-at-trx-commit=0", "--character-set-server=utf8mb4", "--default-time-zone=+00:00",
+            "--innodb-flush-log-at-trx-commit=2", "--character-set-server=utf8mb4", "--default-time-zone=+00:00",
             f"--sql-mode={SQL_MODE}", "--local-infile=1", "--secure-file-priv=", "--skip-name-resolve",
         ]  # fmt: skip
         if self.program.flavor == "mariadb":

@@ -91,3 +91,13 @@ def test_changed_definition_replaces_the_old_one(put: Callable[..., None], name:
     assert boto3.client("stepfunctions").describe_state_machine(stateMachineArn=arn)["definition"] == make_definition(
         "two"
     )
+
+
+def test_functions_go_where_this_process_goes(put, name, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:1")
+    source = "import os\ndef handler(event, context): return os.environ.get('AWS_ENDPOINT_URL_DYNAMODB')"
+    put(make_zip(source))
+    assert invoke(name) == "http://127.0.0.1:1"
+    monkeypatch.delenv("AWS_ENDPOINT_URL_DYNAMODB")
+    put(make_zip(source))
+    assert invoke(name) is None
