@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
+from functools import cache
 
 import boto3
 import pytest
@@ -18,13 +19,19 @@ from tests.end_to_end.faults.mysql_proxy import MySQLProxy
 ROWS = 3000
 
 
-@pytest.fixture
+@cache
+def proxy_of(endpoint: str) -> DynamoDBProxy:
+    """One proxy for all tests: another would be another configuration, and every function would start anew."""
+    return DynamoDBProxy(endpoint)
+
+
+@pytest.fixture(autouse=True)
 def dynamodb(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[DynamoDBProxy]:
-    """A proxy before DynamoDB, for functions and for this process."""
-    proxy = DynamoDBProxy(os.environ["AWS_ENDPOINT_URL"])
+    """A proxy before DynamoDB, for functions and for this process, without a rule yet."""
+    proxy = proxy_of(stack.info.variables["AWS_ENDPOINT_URL"])
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", proxy.url)
     yield proxy
-    proxy.close()
+    proxy.clear()
 
 
 @pytest.fixture

@@ -94,6 +94,12 @@ class DynamoDBProxy:
         self.url = f"http://127.0.0.1:{self.port}"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
+    def clear(self) -> None:
+        """Forget all rules and what was seen."""
+        with self._lock:
+            self._rules.clear()
+            self.seen.clear()
+
     def close(self) -> None:
         """Listen no longer."""
         self._server.shutdown()
