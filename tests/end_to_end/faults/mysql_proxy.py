@@ -73,6 +73,12 @@ class MySQLProxy:
         self.port: int = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 
+    def clear(self) -> None:
+        """Forget all rules and what was seen."""
+        with self._lock:
+            self._rules.clear()
+            self.seen.clear()
+
     def close(self) -> None:
         """Listen no longer."""
         self._listener.close()

@@ -1,6 +1,5 @@
 """The proxies themselves: what goes through untouched, what is cut, who is killed."""
 
-
 from tests.end_to_end.faults.conftest import assert_survived
 from tests.end_to_end.faults.dynamodb_proxy import kill_after
 from tests.end_to_end.faults.mysql_proxy import cut_after
