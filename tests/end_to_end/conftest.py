@@ -30,6 +30,7 @@ class Case:
         self.stack, self.folder, self.name = stack, folder, f"case_{next(_numbers)}"
         self._source, self._target = open_server(stack.info.source), open_server(stack.info.target)
         self.dynamodb: Any = boto3.client("dynamodb")
+        self.changes: dict[str, Any] = {}
 
     def source(self, sql: str, *rows: tuple[Any, ...]) -> list[Any]:
         """Run SQL in the source; `{t}` is the case's table; with rows, once for each of them."""
@@ -40,6 +41,7 @@ class Case:
         return self._execute(self._target, sql, rows)
 
     def _execute(self, connection: Any, sql: str, rows: tuple[Any, ...]) -> list[Any]:
+        connection.ping(reconnect=True)
         with connection.cursor() as cursor:
             if rows:
                 cursor.executemany(sql.format(t=self.name), rows)
@@ -49,9 +51,9 @@ class Case:
             return list(cursor.fetchall())
 
     def batch(self, **changes: Any) -> Batch:
-        """The batch that copies the case's table, with changes (see `declared`)."""
+        """The batch that copies the case's table, with changes (see `declared`), those of the case among them."""
         named = {"batch": self.name, "source__table": self.name, "target__table": self.name}
-        return parse_batch(declared(**{**named, "dynamodb__table": self.name, **changes}))
+        return parse_batch(declared(**{**named, "dynamodb__table": self.name, **self.changes, **changes}))
 
     def run(self, batch: Batch | None = None, **options: Any) -> RunResult:
         """Run a batch through the state machine, creating the target table where it is missing."""

@@ -34,11 +34,11 @@ def dynamodb(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[DynamoDB
 
 
 @pytest.fixture
-def proxied(stack: Stack, case: Case) -> Iterator[Callable[[str], tuple[MySQLProxy, str]]]:
-    """Gives, for `source` or `target`, a proxy before that server and the name of a secret that leads through it."""
+def proxied(stack: Stack, case: Case) -> Iterator[Callable[[str], MySQLProxy]]:
+    """Gives, for `source` or `target`, a proxy before that server, and has the case's batches go through it."""
     proxies = []
 
-    def through(which: str) -> tuple[MySQLProxy, str]:
+    def through(which: str) -> MySQLProxy:
         server = getattr(stack.info, which)
         proxy, name = MySQLProxy(server.port), f"{case.name}/{which}"
         fields = {
@@ -47,7 +47,8 @@ def proxied(stack: Stack, case: Case) -> Iterator[Callable[[str], tuple[MySQLPro
         }  # fmt: skip
         boto3.client("secretsmanager").create_secret(Name=name, SecretString=json.dumps(fields))
         proxies.append(proxy)
-        return proxy, name
+        case.changes[f"{which}__secret"] = name
+        return proxy
 
     yield through
     for proxy in proxies:
@@ -95,10 +96,11 @@ def assert_survived(case: Case, result: RunResult) -> None:
     assert case.leftovers() == []
 
 
-def assert_failed(case: Case, result: RunResult, *messages: str) -> None:
-    """The run said that and why it failed, the target is as it was, and the next run ends clean."""
+def assert_failed(case: Case, result: RunResult, *messages: str, mend: Callable[[], object] = int) -> None:
+    """The run said that and why it failed, the target is as it was, and the next run, after `mend`, ends clean."""
     assert (result.status, result.exit_status) == ("failed", 1)
     for message in messages:
         assert message in result.record.cause
     assert is_old(case)
+    mend()
     assert_survived(case, case.run())
