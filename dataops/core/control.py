@@ -179,13 +179,17 @@ class Control:
         """Take the batch's lease for an execution (ARN); None when it is ours, else the execution that holds it."""
         if self._put_if(f"batch#{batch}", "lease", execution):
             return None
-        held = self._read(f"batch#{batch}", "lease")
-        return held["data"]["S"] if held else self.take_lease(batch, execution)
+        return self.lease_holder(batch) or self.take_lease(batch, execution)
 
     def take_over(self, batch: str, execution: str, holder: str) -> None:
         """Take the lease from an execution that has ended. Raises LeaseHeld when a third was quicker."""
         if not self._put_if(f"batch#{batch}", "lease", execution, instead_of=holder):
             raise LeaseHeld(f"batch {batch}: another run took it over first; try again when that has ended")
+
+    def lease_holder(self, batch: str) -> str | None:
+        """The execution that holds the batch's lease."""
+        held = self._read(f"batch#{batch}", "lease")
+        return held["data"]["S"] if held else None
 
     def release_lease(self, batch: str, execution: str) -> None:
         """Give the lease back if this execution still holds it."""

@@ -107,8 +107,12 @@ def take_lease(control: Control, batch: Batch, request: PlanRequest) -> None:
 
 
 def _mark_cut_off(run: str) -> None:
-    """Say in the record of a run that has ended without a word that it was cut off. Its name is its execution's."""
+    """Say in the record of a run that has ended without a word that it was cut off. Its name is its execution's.
+
+    Asked to stop, it writes nothing more should somebody redrive its execution.
+    """
     control = Control(run)
+    control.ask_to_stop()
     record = control.record()
     if record is None or record.status not in ("running", "published"):
         return

@@ -79,14 +79,15 @@ def roll_back(run: str, execution: str, error: str, cause: str) -> Record:
     """Undo what an unfinished run left: staging dropped, lease released, the reason recorded and notified.
 
     The old target was never touched, unless it is Publish itself that was cut short after its swap or merge: then the
-    record says that the new rows are in place. What cannot be reached is left for the next run, which drops it.
+    record says that the new rows are in place. What cannot be reached is left for the next run, which drops it; a run
+    whose lease another has taken over leaves everything to that one.
     """
     control = Control(run)
     plan = control.find_plan()
     record = control.record() or Record(run, "", execution=execution)
     control.ask_to_stop()
     why = control.trouble() or cause or error
-    if plan:
+    if plan and control.lease_holder(plan.batch.batch) in (None, execution):
         record = summarize_into(record, control, plan)
         try:
             _clean_up(control, record, plan)

@@ -61,6 +61,6 @@ def test_roll_back_keeps_a_created_target_that_was_published_empty(numbers, monk
     with monkeypatch.context() as patched:
         patched.setattr(Control, "release_lease", killed)
         with pytest.raises(KeyboardInterrupt):
-            roll_back(task.plan.run, "arn:x", "Permanent", "killed")
-    assert roll_back(task.plan.run, "arn:x", "Permanent", "killed").published
+            roll_back(task.plan.run, execution_of(task.plan.run), "Permanent", "killed")
+    assert roll_back(task.plan.run, execution_of(task.plan.run), "Permanent", "killed").published
     assert numbers.target("SHOW TABLES LIKE '{t}'")

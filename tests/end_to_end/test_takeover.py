@@ -3,7 +3,10 @@
 import pytest
 
 from dataops.core.publish import publish, roll_back
-from tests.end_to_end.steps import copy_all, load_all, planned
+from dataops.core.reconcile import verify_source, verify_staging
+from dataops.core.task import Task
+from dataops.errors import Cancelled
+from tests.end_to_end.steps import copy_all, execution_of, load_all, never, planned
 
 
 @pytest.mark.parametrize(
@@ -29,3 +32,20 @@ def test_a_takeover_keeps_what_a_run_said_of_its_failure(numbers):
     with planned(numbers, "run-2", function_seconds=-(10**6)):
         pass
     assert (task.control.record().status, task.control.record().cause) == ("failed", "why")
+
+
+def test_a_run_that_is_redriven_after_another_took_over_writes_and_drops_nothing(numbers):
+    with planned(numbers, "run-1") as task:
+        pass
+    with planned(numbers, "run-2", function_seconds=-(10**6)) as task:
+        copy_all(task)
+        load_all(task)
+        with pytest.raises(Cancelled, match="was asked to stop"):
+            Task.open(f"{numbers.name}-run-1")
+        late = roll_back(f"{numbers.name}-run-1", execution_of(f"{numbers.name}-run-1"), "Permanent", "redriven")
+        assert (late.status, late.cause) == ("failed", "redriven")
+        assert verify_source(task, never) == []
+        assert verify_staging(task, never)
+        publish(task)
+    assert list(numbers.target("SELECT id, v FROM {t} ORDER BY id")) == [(1, "one"), (2, None), (3, None)]
+    assert numbers.leftovers() == ["lease"]
