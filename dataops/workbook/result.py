@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,18 @@ class RunResult(msgspec.Struct, frozen=True):
             "seconds": round(self.seconds, 3), "states": [msgspec.to_builtins(state) for state in self.states],
             "left_out": record.left_out, "cause": record.cause,
         }  # fmt: skip
+
+
+def first_failure(events: list[Any]) -> str:
+    """What the first task that failed in an execution's history gave as its error: name and message, or nothing."""
+    for event in events:
+        for name in ("taskFailedEventDetails", "lambdaFunctionFailedEventDetails"):
+            if name in event:
+                told = event[name].get("cause", "")
+                with suppress(ValueError):
+                    told = json.loads(told)["errorMessage"]
+                return ": ".join(filter(None, [event[name].get("error", ""), told]))
+    return ""
 
 
 def state_times(events: list[Any], definition: str, status: str) -> tuple[StateTime, ...]:

@@ -17,7 +17,7 @@ from dataops.core.control import Control
 from dataops.core.records import Record
 from dataops.errors import BatchFileError, Permanent
 from dataops.workbook.report import write_report
-from dataops.workbook.result import RunResult, Snapshot, state_times
+from dataops.workbook.result import RunResult, Snapshot, first_failure, state_times
 from dataops.workbook.stack import attach, deploy_to_stack
 
 if TYPE_CHECKING:
@@ -142,7 +142,8 @@ def _result(sfn: SFNClient, execution: str, control: Control, batch: Batch, seco
     status = record.status
     if described["status"] != "SUCCEEDED":
         status = "failed"
-        record.cause = record.cause or described.get("cause") or f"the execution ended as {described['status']}"
+        ended = described.get("cause") or f"the execution ended as {described['status']}"
+        record.cause = record.cause or "; ".join(filter(None, [first_failure(events), ended]))
     elif status not in ("skipped", "succeeded", "succeeded with rejections"):
         status, record.cause = "failed", f"the execution succeeded, but the record says {record.status}"
     return RunResult(
