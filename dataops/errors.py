@@ -10,7 +10,8 @@
     │   ├── Cancelled             (RuntimeError)    somebody asked for the run to stop
     │   └── StackError            (RuntimeError)    the embedded stack cannot start or is not there
     └── Retryable                 the same call may succeed later: the state machine tries again
-        └── Unreachable           (ConnectionError) a server or service did not answer
+        ├── Unreachable           (ConnectionError) a server or service did not answer
+        └── StillPublishing       (BlockingIOError) a session that was cut off has not ended yet
 
 ``Retryable`` and ``Permanent`` are the two names that the state machine's Retry and Catch know. Lambda
 reports the class name of what a handler raises, and a subclass would not match; so `dataops.handlers.edge`
@@ -64,3 +65,7 @@ class StackError(Permanent, RuntimeError):
 
 class Unreachable(Retryable, ConnectionError):
     """A server or service did not answer."""
+
+
+class StillPublishing(Retryable, BlockingIOError):
+    """The server still works for a session of this batch whose function has ended."""

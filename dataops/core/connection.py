@@ -21,10 +21,15 @@ if TYPE_CHECKING:
 
 RDS_CA_BUNDLE = Path(__file__).with_name("rds-ca-bundle.pem")
 CONNECT_SECONDS, REPLY_SECONDS = 10, 300
+LOCK_SECONDS = 20
+"""How long a statement waits for somebody else's lock: shorter than a function may run, or it would outlive one that was killed."""
 ROTATION_SECONDS = 5.0
 """How long a rotation is given between the server's new password and the secret's."""
 
-_SESSION = f"SET time_zone = '+00:00', sql_mode = '{SQL_MODE}', max_sort_length = {SORT_BYTES}"
+_SESSION = (
+    f"SET time_zone = '+00:00', sql_mode = '{SQL_MODE}', max_sort_length = {SORT_BYTES}, "
+    f"lock_wait_timeout = {LOCK_SECONDS}, innodb_lock_wait_timeout = {LOCK_SECONDS}"
+)
 _REFUSED = {1044, ER.ACCESS_DENIED_ERROR, 1049, 1698, 1862, 3118, 3159, CR.CR_AUTH_PLUGIN_CANNOT_LOAD, 4151}
 """Login or database refused: also no password taken, password expired, account locked, TLS demanded."""
 _CUT_OFF = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
@@ -87,6 +92,13 @@ class ClearPasswordRefused:
 
 
 def _connect(secret: Secret) -> Connection:
+    try:
+        return _log_in(secret)
+    except RuntimeError as error:  # pymysql would need the package `cryptography` to send it under the server's key
+        raise SecretError(f"{_where(secret)}: the server takes this password over TLS only") from error
+
+
+def _log_in(secret: Secret) -> Connection:
     iam = secret.auth == "iam"
     refused = () if iam else ("mysql_clear_password", "dialog")
     return pymysql.connect(

@@ -33,7 +33,7 @@ _NAMES = {code: name for names in (CR, ER) for name, code in vars(names).items()
 _TELLING = {1044, 1045, 1049, 1054, 1103, 1142, 1143, 1146, 1227, 1290, 1305, 1370, 1419}
 """Errors whose text holds names only. A syntax error is not among them: it quotes what stands near, values too."""
 _TRANSIENT = {
-    *(1040, 1053, 1114, 1158, 1159, 1160, 1161, 1180, 1203, 1205, 1213, 1290, 1317, 1836, 1927),
+    *(1040, 1053, 1114, 1158, 1159, 1160, 1161, 1180, 1203, 1205, 1213, 1290, 1317, 1412, 1836, 1927),
     *(2003, 2006, 2013, 2014, 2055, 3168, 3169, 4031, 9501),
 }
 """Also: MariaDB's killed connection (1927), MySQL's (3169) and idle one (4031), RDS Proxy's wait for a server (9501)."""
@@ -230,13 +230,18 @@ class PlainReader:
         """Rows up to the page's bytes. What the server sends beyond is thrown away, so the next page asks for less."""
         rows: list[Row] = []
         size = 0
-        with self._connection.cursor(SSCursor) as cursor:
+        cursor: Any = self._connection.cursor(SSCursor)
+        try:
             cursor.execute(sql, tuple(arguments))
             for row in cursor:
                 rows.append(row)
                 size += sum(len(value) for value in row if value is not None)
                 if size >= PAGE_BYTES:
                     break
+        except pymysql.MySQLError:
+            cursor.connection = None  # to close it would be to read on, from a connection that may be broken
+            raise
+        cursor.close()
         self._fitting = 2 * len(rows) if size >= PAGE_BYTES else min(MAX_PAGE_ROWS, 2 * self._fitting)
         return rows
 

@@ -21,10 +21,11 @@ from dataops.core.staging import (
     exists,
     is_published,
     merge,
+    only_publisher,
     swap,
 )
 from dataops.core.task import Task
-from dataops.errors import DataOpsError, Unaccounted
+from dataops.errors import DataOpsError, StillPublishing, Unaccounted
 
 if TYPE_CHECKING:
     from pymysql.connections import Connection
@@ -38,15 +39,21 @@ def publish(task: Task) -> None:
     """
     plan, connection = task.plan, task.target_connection
     record = summarize(task)
-    if not record.published:
-        if not is_published(connection, plan):
-            record.target_rows = count_staging(connection, plan)
-            _require_accounted(record)
-            task.control.require_wanted()
-            _publish(task)
-        record.status = "published"
-        _record_published(task.control, record, connection, plan)
-    drop_old(connection, plan)
+    with errors_located(f"target {plan.target.name}: publishing"), only_publisher(connection, plan):
+        if not record.published:
+            _publish_once(task, record)
+        drop_old(connection, plan)
+
+
+def _publish_once(task: Task, record: Record) -> None:
+    plan, connection = task.plan, task.target_connection
+    if not is_published(connection, plan):
+        record.target_rows = count_staging(connection, plan)
+        _require_accounted(record)
+        task.control.require_wanted()
+        _publish(task)
+    record.status = "published"
+    _record_published(task.control, record, connection, plan)
 
 
 def _publish(task: Task) -> None:
@@ -80,21 +87,24 @@ def roll_back(run: str, execution: str, error: str, cause: str) -> Record:
 
     The old target was never touched, unless it is Publish itself that was cut short after its swap or merge: then the
     record says that the new rows are in place. What cannot be reached is left for the next run, which drops it; a run
-    whose lease another has taken over leaves everything to that one.
+    whose lease another has taken over leaves everything to that one. Raises StillPublishing while the server may yet
+    complete what a killed Publish had asked of it.
     """
     control = Control(run)
     plan = control.find_plan()
     record = control.record() or Record(run, "", execution=execution)
     control.ask_to_stop()
     why = control.trouble() or cause or error
-    if plan and control.lease_holder(plan.batch.batch) in (None, execution):
+    if plan and control.lease_holder(plan.batch.batch) == execution:
         record = summarize_into(record, control, plan)
         try:
             _clean_up(control, record, plan)
+        except StillPublishing:
+            raise
         except DataOpsError as trouble:
             why += f" (and staging is left for the next run to drop: {trouble})"
-        if record.published:
-            why = f"target {plan.target.name}: the new rows are in place, only what follows failed: {why}"
+    if plan and record.published:
+        why = f"target {plan.target.name}: the new rows are in place, only what follows failed: {why}"
     record.status, record.cause = "failed", why
     control.save_record(record)
     if record.batch:
@@ -139,7 +149,11 @@ def _require_accounted(record: Record) -> None:
 def _clean_up(control: Control, record: Record, plan: Plan) -> None:
     """Drop what the run has made, but never rows that were published; learns from the target whether they were."""
     where = f"target {plan.target.name}: rolling back"
-    with open_connection(plan.batch.target.secret) as connection, errors_located(where):
+    with (
+        open_connection(plan.batch.target.secret) as connection,
+        errors_located(where),
+        only_publisher(connection, plan),
+    ):
         if not record.published and is_published(connection, plan):
             _record_published(control, record, connection, plan)
         database, name = plan.target.database, plan.target.name

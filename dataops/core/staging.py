@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from dataops.batch import Batch, key_columns
 from dataops.core.mysql import SQL_MODE, errors_located, execute, quote_name, quote_table
 from dataops.core.records import Plan
-from dataops.errors import Permanent, Unaccounted
+from dataops.errors import Permanent, StillPublishing, Unaccounted
 
 if TYPE_CHECKING:
     from pymysql.connections import Connection
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
     from dataops.core.schema import Column
 
 STATEMENT_ROWS, STATEMENT_BYTES = 500, 4 * 1024 * 1024
+ESCAPED = 2
+"""A statement is at most so many times as long as the values in it, `QUOTES` bytes added to each."""
+QUOTES = 12
+PUBLISHER_SECONDS = 30
+"""How long the session that may publish is waited for: longer than it may wait for a lock itself."""
 TRUNCATED = "1265"
 """The code of MySQL's warning that a value became ENUM index 0."""
 
@@ -40,6 +46,20 @@ def marker_name(plan: Plan) -> str:
 def draft_name(batch: Batch, run: str) -> str:
     """The name under which a run makes a missing target, before it is put in place."""
     return f"{_prefix(batch)}{_hash(run)}_draft"
+
+
+@contextmanager
+def only_publisher(connection: Connection, plan: Plan) -> Iterator[None]:
+    """Within it no other session publishes or rolls back this batch, not even one whose function was killed.
+
+    A killed function's statement goes on until the server misses its client; a named lock (GET_LOCK) ends with the
+    session. Raises StillPublishing.
+    """
+    name = f"{_prefix(plan.batch)}publisher"
+    if execute(connection, "SELECT GET_LOCK(%s, %s)", (name, PUBLISHER_SECONDS))[0][0] != "1":
+        raise StillPublishing(f"target {plan.target.name}: a session of this batch is still at work on the server")
+    yield
+    execute(connection, "DO RELEASE_LOCK(%s)", (name,))
 
 
 def create_staging(connection: Connection, plan: Plan) -> None:
@@ -85,8 +105,14 @@ def _replace(
 ) -> None:
     table = quote_table(plan.target.database, staging_name(plan))
     names = ", ".join(quote_name(column.name) for column in columns)
+    packet = int(execute(connection, "SELECT @@max_allowed_packet")[0][0])
     one = f"({', '.join(['%s'] * len(columns))})"
-    for group in _groups(rows):
+    for group in _groups(rows, min(STATEMENT_BYTES, packet // ESCAPED)):
+        if len(group) == 1 and _size(group[0]) > packet // ESCAPED:
+            raise Permanent(
+                f"target {plan.target.name}: a row of {_size(group[0]):,} bytes needs a server whose max_allowed_packet "
+                f"is {ESCAPED} times as large, found {packet:,}"
+            )
         with errors_located(f"target {plan.target.name}: loading staging"):
             sql = f"REPLACE INTO {table} ({names}) VALUES {', '.join([one] * len(group))}"
             execute(connection, sql, [value for row in group for value in row])
@@ -209,18 +235,26 @@ def _keep_auto_increment(connection: Connection, plan: Plan) -> None:
         execute(connection, f"ALTER TABLE {quote_table(database, staging_name(plan))} AUTO_INCREMENT = {int(old)}")
 
 
-def _groups(rows: Sequence[Row]) -> Iterator[list[Row]]:
+def _groups(rows: Sequence[Row], limit: int) -> Iterator[list[Row]]:
     group: list[Row] = []
     size = 0
     for row in rows:
-        bytes_ = sum(len(value) for value in row if value is not None)
-        if group and (len(group) == STATEMENT_ROWS or size + bytes_ > STATEMENT_BYTES):
+        bytes_ = _size(row)
+        if group and (len(group) == STATEMENT_ROWS or size + bytes_ > limit):
             yield group
             group, size = [], 0
         group.append(row)
         size += bytes_
     if group:
         yield group
+
+
+def _size(row: Row) -> int:
+    return sum(QUOTES + (len(value) if value is not None else 0) for value in map(_encoded, row))
+
+
+def _encoded(value: Any) -> Any:
+    return value.encode() if isinstance(value, str) and not value.isascii() else value
 
 
 def _prefix(batch: Batch) -> str:

@@ -14,6 +14,7 @@ import pytest
 
 from dataops.batch import Batch, parse_batch
 from dataops.core.control import Control
+from dataops.local.servers import ServerInfo
 from dataops.local.stack import Stack
 from dataops.workbook.demo import open_server
 from dataops.workbook.result import RunResult
@@ -40,8 +41,12 @@ class Case:
         """The same in the target."""
         return self._execute(self._target, sql, rows)
 
+    def connect_target(self, server: ServerInfo) -> None:
+        """Ask this server from now on for what the target holds."""
+        self._target.close()
+        self._target = open_server(server)
+
     def _execute(self, connection: Any, sql: str, rows: tuple[Any, ...]) -> list[Any]:
-        connection.ping(reconnect=True)
         with connection.cursor() as cursor:
             if rows:
                 cursor.executemany(sql.format(t=self.name), rows)

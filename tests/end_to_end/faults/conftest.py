@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from functools import cache
+from pathlib import Path
 
 import boto3
 import pytest
 
+from dataops.local.mysqld import find_program
+from dataops.local.servers import MySQLServer, ServerInfo
+from dataops.local.spawn import Spawner
 from dataops.local.stack import Stack
 from dataops.workbook.result import RunResult
 from tests.end_to_end.conftest import Case
@@ -33,21 +40,27 @@ def dynamodb(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[DynamoDB
     proxy.clear()
 
 
+def put_secret(case: Case, which: str, server: ServerInfo, port: int) -> None:
+    """Have the case's batches reach the server by this port."""
+    name = f"{case.name}/{which}"
+    fields = {
+        "host": server.host, "port": port, "username": server.user, "password": server.password,
+        "dbname": server.database, "tls": "off",
+    }  # fmt: skip
+    boto3.client("secretsmanager").create_secret(Name=name, SecretString=json.dumps(fields))
+    case.changes[f"{which}__secret"] = name
+
+
 @pytest.fixture
 def proxied(stack: Stack, case: Case) -> Iterator[Callable[[str], MySQLProxy]]:
     """Gives, for `source` or `target`, a proxy before that server, and has the case's batches go through it."""
     proxies = []
 
     def through(which: str) -> MySQLProxy:
-        server = getattr(stack.info, which)
-        proxy, name = MySQLProxy(server.port), f"{case.name}/{which}"
-        fields = {
-            "host": server.host, "port": proxy.port, "username": server.user, "password": server.password,
-            "dbname": server.database, "tls": "off",
-        }  # fmt: skip
-        boto3.client("secretsmanager").create_secret(Name=name, SecretString=json.dumps(fields))
+        server: ServerInfo = getattr(stack.info, which)
+        proxy = MySQLProxy(lambda: server.port)
+        put_secret(case, which, server, proxy.port)
         proxies.append(proxy)
-        case.changes[f"{which}__secret"] = name
         return proxy
 
     yield through
@@ -104,3 +117,28 @@ def assert_failed(case: Case, result: RunResult, *messages: str, mend: Callable[
     assert is_old(case)
     mend()
     assert_survived(case, case.run())
+
+
+@pytest.fixture(scope="module")
+def mortal_server(stack: Stack) -> Iterator[MySQLServer]:
+    """A target server that may be killed. As on RDS its user has no privilege beyond the database."""
+    folder = Path(tempfile.mkdtemp(prefix="dataops-", dir="/tmp"))
+    server = MySQLServer(find_program(stack.info.target.flavor), folder / "t", "target", Spawner())
+    server.create()
+    with closing(server.connect_root()) as root, root.cursor() as cursor:
+        cursor.execute(f"REVOKE ALL PRIVILEGES, GRANT OPTION FROM '{server.info.user}'@'%'")
+        cursor.execute(f"GRANT ALL ON `target`.* TO '{server.info.user}'@'%'")
+    server._log_in()  # the server forgets the logins that it has seen when it forgets privileges
+    yield server
+    server.kill()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def mortal(mortal_server: MySQLServer, case: Case) -> Iterator[MySQLProxy]:
+    """The proxy by which the case's batches reach the target server that may be killed."""
+    proxy = MySQLProxy(lambda: mortal_server.port)
+    put_secret(case, "target", mortal_server.info, proxy.port)
+    case.connect_target(mortal_server.info)
+    yield proxy
+    proxy.close()

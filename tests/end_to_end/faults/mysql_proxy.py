@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import NamedTuple, TypeAlias
 
 from tests.end_to_end.faults.callers import kill_caller
@@ -60,11 +60,19 @@ def kill_after(statement: Statement) -> bool:
     return False
 
 
-class MySQLProxy:
-    """Listens on a loopback port of its own and relays to a server's."""
+def without_tls(greeting: bytes) -> bytes:
+    """A server's greeting without the offer of TLS (protocol::HandshakeV10: bit 11 of what it is capable of)."""
+    if greeting[4:5] != b"\n":
+        return greeting
+    place = greeting.index(b"\0", 5) + 15
+    return greeting[:place] + bytes([greeting[place] & ~0x08]) + greeting[place + 1 :]
 
-    def __init__(self, port: int) -> None:
-        self._server_port = port
+
+class MySQLProxy:
+    """Listens on a loopback port of its own and relays to the one that a server has at that moment."""
+
+    def __init__(self, port: Callable[[], int]) -> None:
+        self._server_port, self._closed = port, False
         self._rules: list[tuple[Callable[[Statement], bool], Rule]] = []
         self._lock = threading.Lock()
         self.seen: list[str] = []
@@ -82,6 +90,15 @@ class MySQLProxy:
     def close(self) -> None:
         """Listen no longer."""
         self._listener.close()
+
+    @contextmanager
+    def closed(self) -> Iterator[None]:
+        """Within it every connection is closed as soon as it is made."""
+        self._closed = True
+        try:
+            yield
+        finally:
+            self._closed = False
 
     def add(self, rule: Rule, when: Callable[[str], bool], times: Iterable[int] | None = None) -> list[int]:
         """Let `rule` answer the statements that `when` picks; with `times` only those of these numbers (0..).
@@ -114,8 +131,11 @@ class MySQLProxy:
         with suppress(OSError):
             while True:
                 client, (_, port) = self._listener.accept()
+                if self._closed:
+                    client.close()
+                    continue
                 try:
-                    server = socket.create_connection(("127.0.0.1", self._server_port))
+                    server = socket.create_connection(("127.0.0.1", self._server_port()))
                 except OSError:
                     client.close()
                     continue
@@ -171,6 +191,7 @@ class _Relay:
 
     def _downstream(self) -> None:
         with suppress(OSError):
+            self._client.sendall(without_tls(self._server.recv(65536)))
             while data := self._server.recv(65536):
                 if self._held.is_set():
                     self._replied.set()
