@@ -38,13 +38,17 @@ class Schedule(_Declared, frozen=True):
 
 
 class Source(_Declared, frozen=True):
-    """The table that is read; `columns` and `where` (SQL, as written) narrow it."""
+    """The table that is read; `columns` and `where` (SQL, as written) narrow it.
+
+    `consistency` says what is as of one instant: each `chunk`, or, read in one `snapshot`, the whole table.
+    """
 
     secret: str
     table: str
     database: str | None = None
     columns: tuple[str, ...] | None = None
     where: str | None = None
+    consistency: Literal["chunk", "snapshot"] = "chunk"
 
 
 class KeyTemplate(_Declared, frozen=True):

@@ -9,44 +9,76 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from dataops.core.copy import copy_chunk
 from dataops.core.digest import add_digest, canonical_item, canonical_row, sum_digests
 from dataops.core.dynamodb import scan_page
 from dataops.core.mysql import PlainReader, quote_table
-from dataops.core.normalize import Codec, Rejection
+from dataops.core.normalize import Rejection
 from dataops.core.records import Chunk, Verification, pack_key, unpack_key
 from dataops.core.staging import staging_name
 from dataops.core.task import Task, pack_cursor, unpack_cursor
-from dataops.errors import Unaccounted
+from dataops.errors import Permanent, Unaccounted
 
 MAX_ATTEMPTS = 3
 """Times that a chunk is copied while its source keeps changing, before the run gives up."""
 
 
+def take_snapshot(task: Task, until: Callable[[], bool]) -> None:
+    """For `consistency: snapshot`, make every chunk's items those of one instant of the source.
+
+    In one snapshot every chunk is read, and those that have changed since they were copied are copied again from it.
+    Interrupted, it begins anew. Raises Permanent when it is not done before the time runs short.
+    """
+    chunks = task.control.chunks()
+    if task.plan.batch.source.consistency != "snapshot" or all(chunk.verified for chunk in chunks):
+        return
+    with task.source_snapshot() as instant:
+        for chunk in chunks:
+            _copy_changed(task, chunk, until)
+    record = task.control.record()
+    assert record is not None
+    record.as_of = instant
+    task.control.save_record(record)
+
+
+def _copy_changed(task: Task, chunk: Chunk, until: Callable[[], bool]) -> None:
+    """Copy a chunk again unless it still reads as it did when it was copied."""
+    source, reader = task.plan.source.name, task.source_reader()
+    for same in (_verify_chunk(task, chunk, reader, until) for _ in range(MAX_ATTEMPTS)):
+        if same:
+            return
+        if until() or not copy_chunk(task, chunk.id, until):
+            raise Permanent(
+                f"source {source}: is too large to be read in one snapshot within a function's time-out; read from a "
+                "replica while its replication is stopped"
+            )
+        chunk = task.control.chunk(chunk.id)
+    raise Permanent(f"source {source}: changes within a snapshot; expected an engine that has them (InnoDB)")
+
+
 def verify_source(task: Task, until: Callable[[], bool]) -> list[int] | None:
-    """Read every chunk of the source again and compare it with what its copy recorded.
+    """Read every chunk of the source again, each in a snapshot, and compare it with what its copy recorded.
 
     Gives the chunks that have drifted since they were copied, or None when the time ran short before the end.
     Raises Unaccounted when a chunk has drifted too often.
     """
     drifted = []
-    reader, codec = task.source_reader(), task.codec
+    reader = task.source_reader()
     for chunk in task.control.chunks():
         if chunk.verified:
             continue
-        if until():
-            return None
         if not chunk.drifted:
-            chunk.drifted = not _still_the_same(task, chunk, reader, codec)
-            chunk.drifts += chunk.drifted
-            chunk.verified = not chunk.drifted
-            task.control.save_chunk(chunk)
+            with task.source_snapshot():
+                _verify_chunk(task, chunk, reader, until)
         if chunk.drifted:
             drifted.append(chunk.id)
             if chunk.drifts >= MAX_ATTEMPTS:
                 raise Unaccounted(
                     f"source {task.plan.source.name}: chunk {chunk.id} changed each of the {MAX_ATTEMPTS} times it was "
-                    "copied; run when the table is quieter, or read from a replica"
+                    "copied; run when the table is quieter, or with source.consistency: snapshot"
                 )
+        elif not chunk.verified:
+            return None
     return drifted
 
 
@@ -74,19 +106,34 @@ def verify_staging(task: Task, until: Callable[[], bool]) -> bool:
     return True
 
 
-def _still_the_same(task: Task, chunk: Chunk, reader: PlainReader, codec: Codec) -> bool:
-    """Whether the chunk reads as it did. What DynamoDB itself refused counts as an item here: it had been offered."""
-    again = Chunk(chunk.id)
-    after, upto, limit = unpack_key(chunk.lower), unpack_key(chunk.upper), task.plan.page_rows
-    page = reader.read(after, upto, limit)
-    while page:
+def _verify_chunk(task: Task, chunk: Chunk, reader: PlainReader, until: Callable[[], bool]) -> bool:
+    """Whether the chunk reads as it did: recorded as verified or drifted, unless the time ran short."""
+    same = _reads_the_same(task, chunk, reader, until)
+    if same is not None:
+        chunk.verified, chunk.drifted = same, not same
+        chunk.drifts += chunk.drifted
+        task.control.save_chunk(chunk)
+    return bool(same)
+
+
+def _reads_the_same(task: Task, chunk: Chunk, reader: PlainReader, until: Callable[[], bool]) -> bool | None:
+    """What DynamoDB itself refused counts as an item here: it had been offered. None when the time ran short."""
+    again, codec = Chunk(chunk.id), task.codec
+    upto, limit = unpack_key(chunk.upper), task.plan.page_rows
+    after = unpack_key(chunk.lower)
+    while not until():
+        page = reader.read(after, upto, limit)
+        if not page:
+            break
         results = [codec.encode(row) for row in page]
         items = [result for result in results if isinstance(result, dict)]
         again.rows += len(page)
         again.items += len(items)
         again.rejected += sum(isinstance(result, Rejection) for result in results)
         again.digest = add_digest(again.digest, (canonical_item(item, codec.attributes) for item in items))
-        page = reader.read(reader.key_of(page[-1]), upto, limit)
+        after = reader.key_of(page[-1])
+    else:
+        return None
     offered = sum_digests([chunk.digest, chunk.refused_digest])
     expected = (chunk.rows, chunk.items + chunk.refused, chunk.rejected - chunk.refused, offered)
     return (again.rows, again.items, again.rejected, again.digest) == expected

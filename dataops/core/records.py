@@ -99,7 +99,8 @@ class Verification(msgspec.Struct):
 class Record(msgspec.Struct):
     """What ran, with what result: shown by `dataops runs`. Times are the state machine's, ISO-8601.
 
-    `published` says that the target has this run's rows, whatever became of the run afterwards.
+    `published` says that the target has this run's rows, whatever became of the run afterwards; `as_of` is the instant
+    of the source's clock that they are those of, where the batch reads in one snapshot.
     """
 
     run: str
@@ -120,6 +121,7 @@ class Record(msgspec.Struct):
     cause: str = ""
     published: bool = False
     resumed_by: str = ""
+    as_of: str = ""
 
     @property
     def accounted(self) -> int:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 import json
 from base64 import b64decode, b64encode
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
@@ -14,7 +15,7 @@ from dataops.core.connection import open_connection
 from dataops.core.control import Control
 from dataops.core.dynamodb import Limiter, PutWriter, UpdateWriter, Writer, dynamodb_client
 from dataops.core.item import Attribute, Item
-from dataops.core.mysql import PlainReader, quote_table
+from dataops.core.mysql import PlainReader, errors_located, execute, quote_table
 from dataops.core.normalize import Codec, TransformFunction, reading_key, selected_columns
 from dataops.core.records import Plan
 from dataops.core.schema import Column
@@ -59,6 +60,25 @@ class Task:
     def target_connection(self) -> Connection:
         """The connection to the target server."""
         return self._open.enter_context(open_connection(self.plan.batch.target.secret))
+
+    @contextmanager
+    def source_snapshot(self) -> Iterator[str]:
+        """Within it the source connection reads the tables as they are now (InnoDB), without locking a row.
+
+        Gives that instant by the server's clock, in UTC.
+
+        Until its end the server holds back changes of the table's definition.
+        https://dev.mysql.com/doc/refman/8.4/en/innodb-consistent-read.html
+        """
+        with errors_located(f"source {self.plan.source.name}: taking a snapshot"):
+            execute(self.source_connection, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            execute(self.source_connection, "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+            instant = execute(self.source_connection, "SELECT DATE_FORMAT(UTC_TIMESTAMP(3), '%%Y-%%m-%%dT%%T.%%f')")[0][
+                0
+            ]
+        yield f"{instant[:-3]}Z"
+        with errors_located(f"source {self.plan.source.name}: ending a snapshot"):
+            self.source_connection.commit()
 
     @cached_property
     def codec(self) -> Codec:

@@ -97,7 +97,8 @@ def _parts(result: RunResult) -> Iterator[str]:
     tone = {"succeeded": "good", "succeeded with rejections": "warn", "skipped": "warn"}.get(result.status, "bad")
     yield f'<h1>{escape(record.batch)} <span class="{tone}">{escape(result.status)}</span></h1>'
     started = f", started {record.started[:19].replace('T', ' ')} UTC" if record.started else ""
-    yield f'<p class="quiet">run {escape(record.run)}{escape(started)}, {result.seconds:.1f} s</p>'
+    as_of = f"; the source as of {record.as_of[:-1].replace('T', ' ')} UTC" if record.as_of else ""
+    yield f'<p class="quiet">run {escape(record.run)}{escape(started)}, {result.seconds:.1f} s{escape(as_of)}</p>'
     if record.cause:
         yield f'<p class="cause">{escape(record.cause)}</p>'
     yield _equation(result)

@@ -79,7 +79,7 @@ class RunResult(msgspec.Struct, frozen=True):
             **{name: getattr(record, name) for name in names},
             "rejections": [msgspec.to_builtins(rejection) for rejection in self.rejections],
             "seconds": round(self.seconds, 3), "states": [msgspec.to_builtins(state) for state in self.states],
-            "left_out": record.left_out, "cause": record.cause,
+            "left_out": record.left_out, "as_of": record.as_of, "cause": record.cause,
         }  # fmt: skip
 
 
