@@ -92,12 +92,13 @@ class Index(_Keyed, frozen=True, kw_only=True):
 
 
 class DynamoDB(_Keyed, frozen=True, kw_only=True):
-    """How the rows lie in DynamoDB. `max_write_units` is in write units a second, over all workers."""
+    """How the rows lie in DynamoDB. `max_write_units` and `max_read_units` are in units a second, over all workers."""
 
     table: str
     indexes: tuple[Index, ...] = ()
     write: Literal["put", "update"] = "put"
     max_write_units: int | None = None
+    max_read_units: int | None = None
 
 
 class ColumnRule(_Declared, frozen=True):
@@ -281,8 +282,9 @@ def _table_problems(table: DynamoDB) -> Iterator[str]:
     yield from _keyed_problems("dynamodb", table, templates)
     if not DYNAMODB_NAME.fullmatch(table.table):
         yield f"dynamodb.table: {_NAME_EXPECTED}"
-    if table.max_write_units is not None and table.max_write_units < 1:
-        yield f"dynamodb.max_write_units: expected 1 or more write units a second, found {table.max_write_units}"
+    for kind, most in (("write", table.max_write_units), ("read", table.max_read_units)):
+        if most is not None and most < 1:
+            yield f"dynamodb.max_{kind}_units: expected 1 or more {kind} units a second, found {most}"
     seen: set[str] = set()
     for number, index in enumerate(table.indexes):
         place = f"dynamodb.indexes[{number}]"

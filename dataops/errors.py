@@ -11,7 +11,9 @@
     │   └── StackError            (RuntimeError)    the embedded stack cannot start or is not there
     └── Retryable                 the same call may succeed later: the state machine tries again
         ├── Unreachable           (ConnectionError) a server or service did not answer
-        └── StillPublishing       (BlockingIOError) a session that was cut off has not ended yet
+        ├── StillPublishing       (BlockingIOError) a session that was cut off has not ended yet
+        ├── Throttled             (RuntimeError)    DynamoDB has no capacity left for now
+        └── Unprocessed           (RuntimeError)    DynamoDB gave items back again and again
 
 ``Retryable`` and ``Permanent`` are the two names that the state machine's Retry and Catch know. Lambda
 reports the class name of what a handler raises, and a subclass would not match; so `dataops.handlers.edge`
@@ -21,6 +23,8 @@ A message says where, what was expected, what was found (never a row's value) an
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 class DataOpsError(Exception):
@@ -69,3 +73,15 @@ class Unreachable(Retryable, ConnectionError):
 
 class StillPublishing(Retryable, BlockingIOError):
     """The server still works for a session of this batch whose function has ended."""
+
+
+class Throttled(Retryable, RuntimeError):
+    """DynamoDB has no capacity left for now."""
+
+
+class Unprocessed(Retryable, RuntimeError):
+    """DynamoDB gave items back again and again: `places` tells which of those that it was given."""
+
+    def __init__(self, message: str, places: Sequence[int]) -> None:
+        super().__init__(message)
+        self.places = tuple(places)

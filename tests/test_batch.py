@@ -40,6 +40,7 @@ from tests.samples import batch_of, declared
         ({"target": 3}, "orders.yml: target: expected mapping, got int"),
         ({"dynamodb__partition_key": 5}, "orders.yml: dynamodb.partition_key: expected str | mapping, got int"),
         ({"source__columns": ["a", 3]}, "orders.yml: source.columns[1]: expected str, got int"),
+        ({"dynamodb__max_read_units": "9"}, "orders.yml: dynamodb.max_read_units: expected int | null, got str"),
         ({"dynamodb__max_write_units": True}, "orders.yml: dynamodb.max_write_units: expected int | null, got bool"),
         ({"schedule": "rate(1 day)"}, "orders.yml: schedule: expected mapping | null, got str"),
         (
@@ -83,6 +84,7 @@ from tests.samples import batch_of, declared
         ({"dynamodb__table": "a b"}, "orders.yml: dynamodb.table: expected 3 to 255 letters, digits, . - or _"),
         ({"dynamodb__sort_key": "id"}, "orders.yml: dynamodb.sort_key: is the same attribute as the partition key, id"),
         ({"dynamodb__max_write_units": 0}, "orders.yml: dynamodb.max_write_units: expected 1 or more write units"),
+        ({"dynamodb__max_read_units": -1}, "orders.yml: dynamodb.max_read_units: expected 1 or more read units"),
         ({"target__read": {"index": "by"}}, "orders.yml: target.read.index: 'by' is not in dynamodb.indexes"),
         ({"target__read": {}}, "orders.yml: target.read: expected scan, {query"),
         (

@@ -25,4 +25,6 @@ def test_every_test_that_the_page_names_is_there():
 
 def test_every_test_that_provokes_a_fault_is_on_the_page():
     provoking = (ROOT / "tests" / "end_to_end" / "faults").glob("test_*.py")
-    assert {test for path in provoking if path.name not in INFRASTRUCTURE for test in functions_of(path)} - NAMED == set()
+    assert {
+        test for path in provoking if path.name not in INFRASTRUCTURE for test in functions_of(path)
+    } - NAMED == set()

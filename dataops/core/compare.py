@@ -269,15 +269,15 @@ def open_comparison(batch: Batch) -> Comparison:
     has_items = _has_table(task)
     if has_items:
         bare = msgspec.structs.replace(batch, dynamodb=msgspec.structs.replace(batch.dynamodb, indexes=()))
-        require_dynamodb_table(task.dynamodb, bare, task.codec)
+        require_dynamodb_table(task.control.client, bare, task.codec)
     there: dict[Store, bool] = {"dynamodb": has_items, "target": target is not None}
     return Comparison(task, tuple(store for store in STORES if not there[store]))
 
 
 def _has_table(task: Task) -> bool:
     try:
-        task.dynamodb.describe_table(TableName=task.plan.batch.dynamodb.table)
-    except task.dynamodb.exceptions.ResourceNotFoundException:
+        task.control.client.describe_table(TableName=task.plan.batch.dynamodb.table)
+    except task.control.client.exceptions.ResourceNotFoundException:
         return False
     return True
 

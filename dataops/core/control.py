@@ -14,6 +14,7 @@
     run#<run>         sweep, verify      progress of the states that scan the whole table
     run#<run>         rejection#<chunk>#<attempt>#<number>
     run#<run>         offender#<number>  a row for whose key Plan refused the batch
+    run#<run>         stuck#<chunk>      `Stuck`: the rows that DynamoDB did not take
 
 Every record is one JSON text in `data` and is overwritten whole: a repeated invocation leaves the same record.
 """
@@ -28,7 +29,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from dataops.core.normalize import Rejection
-from dataops.core.records import Chunk, Plan, Record, Segment, Sweep, Verification
+from dataops.core.records import Chunk, Plan, Record, Segment, Stuck, Sweep, Verification
 from dataops.errors import Cancelled, LeaseHeld, Permanent
 
 _Record = TypeVar("_Record", bound=msgspec.Struct)
@@ -131,6 +132,17 @@ class Control:
         """Write the rows for whose keys Plan refuses the batch."""
         for number, rejection in enumerate(rejections):
             self._put(f"run#{self.run}", f"offender#{number:04d}", rejection)
+
+    def save_unprocessed(self, chunk: Chunk, keys: Sequence[dict[str, str | None]]) -> None:
+        """Overwrite which rows of a chunk DynamoDB did not take."""
+        rows = tuple(Rejection(key, "", "stayed unprocessed in DynamoDB") for key in keys)
+        self._put(f"run#{self.run}", f"stuck#{chunk.id:04d}", Stuck(chunk.id, chunk.attempt, chunk.cursor, rows))
+
+    def unprocessed(self) -> list[Rejection]:
+        """The rows that DynamoDB did not take and that no later attempt has written, by chunk."""
+        stuck = list(self._list("stuck#", Stuck))
+        chunks = {chunk.id: chunk for chunk in self.chunks()} if stuck else {}
+        return [row for of in stuck if of.is_at(chunks[of.chunk]) for row in of.rows]
 
     def rejections(self, limit: int | None = None) -> list[Rejection]:
         """What Plan refused, then the rejections of each chunk's last attempt, in order of key, at most `limit`."""

@@ -11,7 +11,7 @@ from dataops.core.item import Item
 from dataops.core.normalize import Rejection, Row
 from dataops.core.records import Chunk, pack_key, unpack_key
 from dataops.core.task import Task, pack_cursor
-from dataops.errors import Permanent, Unaccounted
+from dataops.errors import Permanent, Unaccounted, Unprocessed
 
 MAX_PARTITIONS = 1000
 
@@ -25,7 +25,7 @@ def copy_chunk(task: Task, number: int, until: Callable[[], bool]) -> bool:
     chunk = task.control.chunk(number)
     if chunk.drifted:
         chunk = chunk.begin_again()
-    reader, limit = task.source_reader(), task.plan.page_rows
+    reader, limit = task.source_reader(), task.page_rows
     while not chunk.done:
         task.control.require_wanted()
         page = reader.read(unpack_key(chunk.cursor or chunk.lower), unpack_key(chunk.upper), limit)
@@ -44,7 +44,11 @@ def _copy_page(task: Task, chunk: Chunk, page: list[Row]) -> None:
     results = [codec.encode(row, emptied) for row in page]
     stamped = [(row, result) for row, result in zip(page, results, strict=True) if isinstance(result, dict)]
     stamp = {task.plan.batch.stamp: {"N": str(task.plan.stamp_of(chunk.id, chunk.attempt))}}
-    refused = {fault.place: fault.reason for fault in task.writer.write([item | stamp for _, item in stamped])}
+    try:
+        refused = {fault.place: fault.reason for fault in task.writer.write([item | stamp for _, item in stamped])}
+    except Unprocessed as error:
+        task.control.save_unprocessed(chunk, [codec.key_of(stamped[place][0]) for place in error.places])
+        raise
     rejections = [result for result in results if isinstance(result, Rejection)]
     rejections += [Rejection(codec.key_of(stamped[place][0]), "", reason) for place, reason in refused.items()]
     task.control.save_rejections(chunk, chunk.rejected, rejections)

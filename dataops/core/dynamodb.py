@@ -1,45 +1,28 @@
-"""The DynamoDB edge: write items in batches, read them back by get, query, index or scan.
+"""The DynamoDB edge: what is repeated and when, and items read back by get, query, index or scan.
 
-Items go in and out as DynamoDB JSON. The plain writer and readers here use boto3's client as it is; they stay as
+Items go in and out as DynamoDB JSON. The plain readers here (and `writers`) use boto3's client as it is; they stay as
 the oracle of anything faster.
 """
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from dataops.core.item import Attribute, Item, canonical_attribute, item_size, write_units
-from dataops.errors import DataOpsError, Permanent, Retryable, SchemaMismatch
+from dataops.core.item import Attribute, Item
+from dataops.core.pace import Limiter, Patience
+from dataops.errors import DataOpsError, Permanent, Retryable, SchemaMismatch, Throttled
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
-BATCH_ITEMS, BATCH_BYTES, GET_KEYS = 25, 16 * 1024 * 1024, 100
-ATTEMPTS = 10
-"""Times that unprocessed items or keys are sent before the call gives up: about half a minute with full jitter."""
-
+GET_KEYS, PAGE_SECONDS = 100, 5.0
+_THROTTLED = {"ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded"}
 _TRANSIENT = {
-    "ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded", "InternalServerError",
-    "ServiceUnavailable", "LimitExceededException", "TransactionInProgressException",
+    "InternalServerError", "InternalFailure", "ServiceUnavailable", "ServiceUnavailableException",
+    "LimitExceededException", "TransactionInProgressException", "TransactionConflictException",
 }  # fmt: skip
-
-
-class Unwritable(NamedTuple):
-    """An item that DynamoDB refused: its place among those given, and the error's name."""
-
-    place: int
-    reason: str
-
-
-class Writer(Protocol):
-    """Writes items; gives those that DynamoDB refused for their own sake. Raises for everything else."""
-
-    def write(self, items: Sequence[Item]) -> list[Unwritable]:
-        """Write all of `items`, or raise."""
 
 
 class Page(NamedTuple):
@@ -49,107 +32,67 @@ class Page(NamedTuple):
     cursor: Item | None
 
 
-def dynamodb_client() -> DynamoDBClient:
-    """A client that retries by itself what a repeated call can mend."""
+def dynamodb_client(attempts: int = 5) -> DynamoDBClient:
+    """A client that repeats a call by itself: five attempts (botocore's standard mode) wait 15 s at most.
+
+    So the control table is used; a batch's own table is used through `Access`, whose client makes one attempt.
+    """
     import boto3
     from botocore.config import Config
 
-    return boto3.client("dynamodb", config=Config(retries={"mode": "standard", "total_max_attempts": 6}))
+    retries: Any = {"mode": "standard", "total_max_attempts": attempts}
+    return boto3.client("dynamodb", config=Config(retries=retries, connect_timeout=5, read_timeout=20))
 
 
-class Limiter:
-    """A token bucket: `spend` waits until the units are there. `rate` is in units a second; None never waits."""
+class Access:
+    """A client as one worker may use it: within its read and write units, each call repeated while that can mend it.
+
+    Here, and nowhere below, is decided what is repeated: throttling, 5xx, lost replies and connections, for about ten
+    seconds with full jitter (`Patience`); so the client makes one attempt a call. What is left then is `Retryable`, and
+    the state machine invokes the function again a few times. A permanent error is raised at once.
+    """
 
     def __init__(
         self,
-        rate: float | None,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
+        client: DynamoDBClient,
+        reads: Limiter | None = None,
+        writes: Limiter | None = None,
+        patience: Callable[[], Patience] = Patience,
     ) -> None:
-        self._rate, self._clock, self._sleep = rate, clock, sleep
-        self._tokens, self._filled = rate or 0.0, clock()
+        self.client, self.patience = client, patience
+        self.reads, self.writes = reads or Limiter(None), writes or Limiter(None)
 
-    def spend(self, items: Sequence[Item]) -> None:
-        """Take the items' write units from the bucket, waiting while it is empty; it holds one second's worth."""
-        if self._rate is None:
-            return
-        units = sum(map(write_units, items))
-        now = self._clock()
-        self._tokens = min(self._rate, self._tokens + (now - self._filled) * self._rate) - units
-        self._filled = now
-        if self._tokens < 0:
-            self._sleep(-self._tokens / self._rate)
-
-
-class PutWriter:
-    """Overwrites whole items with BatchWriteItem, 25 at a time; of two items with one key the later stays."""
-
-    def __init__(self, client: DynamoDBClient, table: str, limiter: Limiter, keys: Sequence[str]) -> None:
-        self._client, self._table, self._limiter, self._keys = client, table, limiter, keys
-
-    def write(self, items: Sequence[Item]) -> list[Unwritable]:
-        """Put all items, resending what comes back unprocessed; one bad item never takes the others with it."""
-        refused: list[Unwritable] = []
-        for start, batch in batches_of(items, self._keys):
-            self._limiter.spend(batch)
+    def send(
+        self,
+        table: str,
+        operation: Callable[..., Any],
+        limiter: Limiter,
+        patience: Patience | None = None,
+        **given: Any,
+    ) -> Any:
+        """The reply to a call; throttled ones slow the limiter down. Raises what stands at `dynamodb_error`."""
+        patience = patience or self.patience()
+        while True:
             try:
-                self._put_batch(batch)
-            except SchemaMismatch:
-                refused += [Unwritable(start + place, reason) for place, reason in self._put_singly(batch)]
-        return refused
+                with _errors_located(table):
+                    return operation(**given)
+            except Retryable as error:
+                if isinstance(error, Throttled):
+                    limiter.slow_down()
+                if not patience.wait():
+                    raise
 
-    def _put_batch(self, batch: Sequence[Item]) -> None:
-        pending: Mapping[str, Any] = {self._table: [{"PutRequest": {"Item": item}} for item in batch]}
-        for attempt in range(ATTEMPTS):
-            with _errors_located(self._table):
-                pending = self._client.batch_write_item(RequestItems=pending)["UnprocessedItems"]
-            if not pending:
-                return
-            _back_off(attempt)
-        left = len(pending[self._table])
-        raise Retryable(f"DynamoDB table {self._table}: {left} items stayed unprocessed after {ATTEMPTS} attempts")
+    def read(self, table: str, operation: Callable[..., Any], patience: Patience | None = None, **given: Any) -> Any:
+        """The reply to a read; the units that DynamoDB says it took are spent afterwards."""
+        reply = self.send(table, operation, self.reads, patience, ReturnConsumedCapacity="TOTAL", **given)
+        self.reads.spend(_consumed(reply))
+        return reply
 
-    def _put_singly(self, batch: Sequence[Item]) -> Iterator[Unwritable]:
-        for place, item in enumerate(batch):
-            try:
-                with _errors_located(self._table):
-                    self._client.put_item(TableName=self._table, Item=item)
-            except SchemaMismatch as error:
-                yield Unwritable(place, str(error).rpartition(": ")[2])
-
-
-class UpdateWriter:
-    """Sets the batch's own attributes with UpdateItem and leaves an item's other attributes alone."""
-
-    def __init__(
-        self, client: DynamoDBClient, table: str, limiter: Limiter, keys: Sequence[str], owned: Sequence[str]
-    ) -> None:
-        self._client, self._table, self._limiter, self._keys, self._owned = client, table, limiter, keys, owned
-
-    def write(self, items: Sequence[Item]) -> list[Unwritable]:
-        """Update all items one by one; an owned attribute that an item lacks is removed."""
-        refused = []
-        for place, item in enumerate(items):
-            self._limiter.spend([item])
-            try:
-                with _errors_located(self._table):
-                    self._client.update_item(TableName=self._table, Key=key_of(item, self._keys), **self._changes(item))
-            except SchemaMismatch as error:
-                refused.append(Unwritable(place, str(error).rpartition(": ")[2]))
-        return refused
-
-    def _changes(self, item: Item) -> dict[str, Any]:
-        names = [name for name in self._owned if name not in self._keys]
-        aliases = {f"#{number}": name for number, name in enumerate(names)}
-        sets = [f"{alias} = :{alias[1:]}" for alias, name in aliases.items() if name in item]
-        removes = [alias for alias, name in aliases.items() if name not in item]
-        expression = "SET " + ", ".join(sets) + (" REMOVE " + ", ".join(removes) if removes else "")
-        values = {f":{alias[1:]}": item[name] for alias, name in aliases.items() if name in item}
-        return {
-            "UpdateExpression": expression,
-            "ExpressionAttributeNames": aliases,
-            "ExpressionAttributeValues": values,
-        }
+    @property
+    def page_limit(self) -> dict[str, Any]:
+        """`Limit` of a page: at four KB an item, a limited worker pays for one within five seconds."""
+        most = self.reads.most
+        return {} if most is None else {"Limit": max(1, int(most * PAGE_SECONDS))}
 
 
 def key_of(item: Item, keys: Sequence[str]) -> dict[str, Attribute]:
@@ -157,30 +100,34 @@ def key_of(item: Item, keys: Sequence[str]) -> dict[str, Attribute]:
     return {name: item[name] for name in keys}
 
 
-def get_item(client: DynamoDBClient, table: str, key: Mapping[str, Attribute]) -> Item | None:
+def get_item(access: Access, table: str, key: Mapping[str, Attribute]) -> Item | None:
     """The item under one key, read consistently, or None."""
-    with _errors_located(table):
-        return client.get_item(TableName=table, Key=dict(key), ConsistentRead=True).get("Item")  # type: ignore[return-value]
+    reply = access.read(table, access.client.get_item, TableName=table, Key=dict(key), ConsistentRead=True)
+    return cast("Item | None", reply.get("Item"))
 
 
-def get_items(client: DynamoDBClient, table: str, keys: Sequence[Mapping[str, Attribute]]) -> Iterator[Item]:
+def get_items(access: Access, table: str, keys: Sequence[Mapping[str, Attribute]]) -> Iterator[Item]:
     """The items under many keys, read consistently, 100 a call; a key without an item gives none."""
     for start in range(0, len(keys), GET_KEYS):
-        pending: Mapping[str, Any] = {table: {"Keys": keys[start : start + GET_KEYS], "ConsistentRead": True}}
-        for attempt in range(ATTEMPTS):
-            with _errors_located(table):
-                reply = client.batch_get_item(RequestItems=pending)
+        patience, pending = access.patience(), list(keys[start : start + GET_KEYS])
+        while pending:
+            wanted: Any = {table: {"Keys": pending, "ConsistentRead": True}}
+            reply = access.read(table, access.client.batch_get_item, patience, RequestItems=wanted)
             yield from cast("list[Item]", reply["Responses"].get(table, []))
-            pending = reply["UnprocessedKeys"]
-            if not pending:
-                break
-            _back_off(attempt)
-        else:
-            raise Retryable(f"DynamoDB table {table}: keys stayed unprocessed after {ATTEMPTS} attempts")
+            left = reply["UnprocessedKeys"].get(table, {}).get("Keys", [])
+            if len(left) < len(pending):
+                patience.begin_again()
+            if left:
+                access.reads.slow_down()
+                if not patience.wait():
+                    raise Retryable(
+                        f"DynamoDB table {table}: {len(left)} keys stayed unprocessed in {patience.attempts} attempts"
+                    )
+            pending = left
 
 
 def scan_page(
-    client: DynamoDBClient,
+    access: Access,
     table: str,
     stamp: str,
     cursor: Item | None = None,
@@ -194,28 +141,26 @@ def scan_page(
     names = {"#stamp": stamp} | {f"#{number}": name for number, name in enumerate(only)}
     if only:
         more["ProjectionExpression"] = ", ".join(names)
-    with _errors_located(table):
-        reply = client.scan(
-            TableName=table, ConsistentRead=True, Segment=segment, TotalSegments=segments,
-            FilterExpression="attribute_exists(#stamp)", ExpressionAttributeNames=names, **more,
-        )  # fmt: skip
+    reply = access.read(
+        table, access.client.scan, TableName=table, ConsistentRead=True, Segment=segment, TotalSegments=segments,
+        FilterExpression="attribute_exists(#stamp)", ExpressionAttributeNames=names, **access.page_limit, **more,
+    )  # fmt: skip
     return _page(reply)
 
 
-def scan_keys(client: DynamoDBClient, table: str, names: Sequence[str], cursor: Item | None = None) -> Page:
+def scan_keys(access: Access, table: str, names: Sequence[str], cursor: Item | None = None) -> Page:
     """One page of a consistent scan of all items, whoever wrote them: only the attributes called `names`."""
     more: dict[str, Any] = {"ExclusiveStartKey": cursor} if cursor else {}
     aliases = {f"#{number}": name for number, name in enumerate(dict.fromkeys(names))}
-    with _errors_located(table):
-        reply = client.scan(
-            TableName=table, ConsistentRead=True, ProjectionExpression=", ".join(aliases),
-            ExpressionAttributeNames=aliases, **more,
-        )  # fmt: skip
+    reply = access.read(
+        table, access.client.scan, TableName=table, ConsistentRead=True, ProjectionExpression=", ".join(aliases),
+        ExpressionAttributeNames=aliases, **access.page_limit, **more,
+    )  # fmt: skip
     return _page(reply)
 
 
 def query_page(
-    client: DynamoDBClient,
+    access: Access,
     table: str,
     name: str,
     value: Attribute,
@@ -230,16 +175,15 @@ def query_page(
     more: dict[str, Any] = {"IndexName": index} if index else {"ConsistentRead": True}
     if cursor:
         more["ExclusiveStartKey"] = cursor
-    with _errors_located(table):
-        reply = client.query(
-            TableName=table, KeyConditionExpression="#key = :key",
-            ExpressionAttributeNames={"#key": name}, ExpressionAttributeValues={":key": value}, **more,
-        )  # fmt: skip
+    reply = access.read(
+        table, access.client.query, TableName=table, KeyConditionExpression="#key = :key",
+        ExpressionAttributeNames={"#key": name}, ExpressionAttributeValues={":key": value}, **access.page_limit, **more,
+    )  # fmt: skip
     return _page(reply)
 
 
 def remove_stale(
-    client: DynamoDBClient,
+    access: Access,
     table: str,
     key: Mapping[str, Attribute],
     stamp: str,
@@ -248,22 +192,25 @@ def remove_stale(
 ) -> bool:
     """Remove an item if its stamp is still the one `seen`; False when somebody has written it since.
 
-    With `owned` (attribute names) only these and the stamp are removed and the item stays.
+    With `owned` (attribute names) only these and the stamp are removed and the item stays. A stamp that is gone at the
+    second attempt was removed by the first, whose reply was lost.
     """
-    condition: dict[str, Any] = {
-        "TableName": table, "Key": dict(key), "ConditionExpression": "#stamp = :seen",
-        "ExpressionAttributeNames": {"#stamp": stamp}, "ExpressionAttributeValues": {":seen": seen},
-    }  # fmt: skip
+    names, change, operation = {"#stamp": stamp}, {}, access.client.delete_item
+    if owned is not None:
+        aliases = {f"#{number}": name for number, name in enumerate(owned)}
+        names |= aliases
+        change, operation = {"UpdateExpression": "REMOVE " + ", ".join(["#stamp", *aliases])}, access.client.update_item
+    patience = access.patience()
     try:
-        with _errors_located(table):
-            if owned is None:
-                client.delete_item(**condition)
-            else:
-                aliases = {f"#{number}": name for number, name in enumerate(owned)}
-                condition["ExpressionAttributeNames"] |= aliases
-                client.update_item(**condition, UpdateExpression="REMOVE " + ", ".join(["#stamp", *aliases]))
-    except client.exceptions.ConditionalCheckFailedException:
-        return False
+        reply = access.send(
+            table, operation, access.writes, patience, TableName=table, Key=dict(key), **change,
+            ConditionExpression="#stamp = :seen", ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            ExpressionAttributeNames=names, ExpressionAttributeValues={":seen": seen}, ReturnConsumedCapacity="TOTAL",
+        )  # fmt: skip
+    except access.client.exceptions.ConditionalCheckFailedException as error:
+        found: Mapping[str, Any] = error.response.get("Item", {})  # type: ignore[assignment]
+        return patience.attempts > 1 and stamp not in found
+    access.writes.spend(_consumed(reply))
     return True
 
 
@@ -277,14 +224,19 @@ def _errors_located(table: str) -> Iterator[None]:
     except ClientError as error:
         if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
             raise
-        raise dynamodb_error(table, error.response["Error"]["Code"]) from error
+        raise dynamodb_error(table, error.response["Error"]["Code"], _status(error.response)) from error
     except BotoCoreError as error:
         raise Retryable(f"DynamoDB table {table}: no answer ({type(error).__name__})") from error
 
 
-def dynamodb_error(table: str, code: str) -> DataOpsError:
-    """The error of ours for a DynamoDB error code."""
-    if code in _TRANSIENT:
+def dynamodb_error(table: str, code: str, status: int = 400) -> DataOpsError:
+    """The error of ours for a DynamoDB error code and HTTP status: Throttled, Retryable, SchemaMismatch or Permanent.
+
+    Source: AWS, "Error handling with DynamoDB".
+    """
+    if code in _THROTTLED:
+        return Throttled(f"DynamoDB table {table}: {code}")
+    if code in _TRANSIENT or status >= 500:
         return Retryable(f"DynamoDB table {table}: {code}")
     if code == "ResourceNotFoundException":
         return Permanent(f"DynamoDB table {table}: is not there, or lacks an index that the batch names")
@@ -293,26 +245,15 @@ def dynamodb_error(table: str, code: str) -> DataOpsError:
     return Permanent(f"DynamoDB table {table}: {code}")
 
 
-def batches_of(items: Sequence[Item], keys: Sequence[str]) -> Iterator[tuple[int, list[Item]]]:
-    """Runs of at most 25 items and 16 MB that have no key twice, each with the place of its first item."""
-    start, size = 0, 0
-    batch: list[Item] = []
-    seen: set[tuple[bytes, ...]] = set()
-    for place, item in enumerate(items):
-        this, key = item_size(item), tuple(canonical_attribute(item[name]) for name in keys)
-        if batch and (len(batch) == BATCH_ITEMS or size + this > BATCH_BYTES or key in seen):
-            yield start, batch
-            start, batch, size, seen = place, [], 0, set()
-        batch.append(item)
-        seen.add(key)
-        size += this
-    if batch:
-        yield start, batch
-
-
 def _page(reply: Any) -> Page:
     return Page(reply["Items"], reply.get("LastEvaluatedKey"))
 
 
-def _back_off(attempt: int) -> None:
-    time.sleep(random.uniform(0, min(8.0, 0.05 * 2**attempt)))  # noqa: S311 - jitter, not a secret
+def _status(response: Any) -> int:
+    return int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400))
+
+
+def _consumed(reply: Any) -> float:
+    """The capacity units that a reply reports, over all tables in it."""
+    told = reply.get("ConsumedCapacity") or []
+    return float(sum(part.get("CapacityUnits", 0) for part in (told if isinstance(told, list) else [told])))

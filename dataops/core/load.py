@@ -67,7 +67,7 @@ def _scan_pages(task: Task, segment: Segment) -> Iterator[list[Item]]:
     while not segment.done:
         cursor = unpack_cursor(segment.cursor)
         page = scan_page(
-            task.dynamodb, batch.dynamodb.table, batch.stamp, cursor, segment=segment.id, segments=segments
+            task.shared_dynamodb, batch.dynamodb.table, batch.stamp, cursor, segment=segment.id, segments=segments
         )
         segment.cursor, segment.done = pack_cursor(page.cursor), page.cursor is None
         yield page.items
@@ -78,7 +78,7 @@ def _query_pages(task: Task, segment: Segment) -> Iterator[list[Item]]:
     assert task.query_value is not None
     while not segment.done:
         cursor = unpack_cursor(segment.cursor)
-        page = query_page(task.dynamodb, batch.dynamodb.table, task.key_names[0], task.query_value, cursor)
+        page = query_page(task.shared_dynamodb, batch.dynamodb.table, task.key_names[0], task.query_value, cursor)
         segment.cursor, segment.done = pack_cursor(page.cursor), page.cursor is None
         yield [item for item in page.items if batch.stamp in item]
 
@@ -115,7 +115,7 @@ def _read_partition(task: Task, index: Index, partition: str) -> list[Item]:
     items: list[Item] = []
     cursor: Item | None = None
     while True:
-        page = query_page(task.dynamodb, table, name, value, cursor, index=index.name)
+        page = query_page(task.shared_dynamodb, table, name, value, cursor, index=index.name)
         items += page.items
         cursor = page.cursor
         if cursor is None:
@@ -123,7 +123,7 @@ def _read_partition(task: Task, index: Index, partition: str) -> list[Item]:
     if index.projection == "ALL":
         return items
     keys = [key_of(item, task.key_names) for item in items]
-    return list(get_items(task.dynamodb, table, keys))
+    return list(get_items(task.shared_dynamodb, table, keys))
 
 
 def _stamp(task: Task, item: Item) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from dataops.batch import Batch
+from dataops.core.normalize import Rejection
 from dataops.core.schema import Table
 
 STAMP_CHUNKS, STAMP_ATTEMPTS = 1000, 100
@@ -63,6 +64,19 @@ class Chunk(msgspec.Struct):
     def begin_again(self) -> Chunk:
         """The chunk before anything of it was copied, one attempt later."""
         return Chunk(self.id, self.lower, self.upper, attempt=self.attempt + 1, drifts=self.drifts)
+
+
+class Stuck(msgspec.Struct, frozen=True):
+    """The rows, at most 25, that DynamoDB did not take when a chunk stood at this attempt and cursor."""
+
+    chunk: int
+    attempt: int
+    cursor: list[str] | None
+    rows: tuple[Rejection, ...]
+
+    def is_at(self, chunk: Chunk) -> bool:
+        """Whether the chunk has not come past these rows since."""
+        return not chunk.done and (self.attempt, self.cursor) == (chunk.attempt, chunk.cursor)
 
 
 class Segment(msgspec.Struct):

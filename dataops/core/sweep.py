@@ -25,6 +25,9 @@ def sweep_stale(task: Task, until: Callable[[], bool]) -> bool:
                 key = key_of(item, task.key_names)
                 seen = item[batch.stamp]
                 progress.deleted += remove_stale(task.dynamodb, batch.dynamodb.table, key, batch.stamp, seen, owned)
+                if until():
+                    control.save_sweep(progress)
+                    return False
         progress.cursor = pack_cursor(page.cursor)
         control.save_sweep(progress)
         if page.cursor is None:

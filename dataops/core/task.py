@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any, Self
 from dataops.batch import Batch, key_name
 from dataops.core.connection import open_connection
 from dataops.core.control import Control
-from dataops.core.dynamodb import Limiter, PutWriter, UpdateWriter, Writer, dynamodb_client
+from dataops.core.dynamodb import PAGE_SECONDS, Access, dynamodb_client
 from dataops.core.item import Attribute, Item
 from dataops.core.mysql import PlainReader, errors_located, execute, quote_table
 from dataops.core.normalize import Codec, TransformFunction, reading_key, selected_columns
+from dataops.core.pace import Limiter
 from dataops.core.records import Plan
 from dataops.core.schema import Column
+from dataops.core.writers import PutWriter, UpdateWriter, Writer
 from dataops.errors import BatchFileError, Unaccounted
 
 if TYPE_CHECKING:
@@ -47,9 +49,19 @@ class Task:
         self._open.close()
 
     @cached_property
-    def dynamodb(self) -> Any:
-        """The DynamoDB client."""
-        return dynamodb_client()
+    def dynamodb(self) -> Access:
+        """DynamoDB with all read and write units of the batch, for states that run alone."""
+        return self._access(1)
+
+    @cached_property
+    def shared_dynamodb(self) -> Access:
+        """DynamoDB with one worker's share of the units, for states that run several at a time."""
+        return self._access(self.plan.workers)
+
+    def _access(self, workers: int) -> Access:
+        table = self.plan.batch.dynamodb
+        reads, writes = (most and most / workers for most in (table.max_read_units, table.max_write_units))
+        return Access(dynamodb_client(attempts=1), Limiter(reads), Limiter(writes))
 
     @cached_property
     def source_connection(self) -> Connection:
@@ -98,11 +110,16 @@ class Task:
     @cached_property
     def writer(self) -> Writer:
         """The one writer of the batch's `write` mode; its share of `max_write_units` is one worker's."""
-        table = self.plan.batch.dynamodb
-        limiter = Limiter(table.max_write_units / self.plan.workers if table.max_write_units else None)
+        table, access = self.plan.batch.dynamodb, self.shared_dynamodb
         if table.write == "put":
-            return PutWriter(self.dynamodb, table.table, limiter, self.key_names)
-        return UpdateWriter(self.dynamodb, table.table, limiter, self.key_names, (*self.owned, self.plan.batch.stamp))
+            return PutWriter(access, table.table, self.key_names)
+        return UpdateWriter(access, table.table, self.key_names, (*self.owned, self.plan.batch.stamp))
+
+    @property
+    def page_rows(self) -> int:
+        """Rows that a page of the copy holds; a limited worker has units for them, at one each, within five seconds."""
+        most = self.shared_dynamodb.writes.most
+        return self.plan.page_rows if most is None else max(1, min(self.plan.page_rows, int(most * PAGE_SECONDS)))
 
     @property
     def key_names(self) -> list[str]:

@@ -6,7 +6,7 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -14,6 +14,7 @@ import msgspec
 
 from dataops.batch import Batch, did_you_mean, read_batch
 from dataops.core.control import Control
+from dataops.core.normalize import Rejection
 from dataops.core.records import Record
 from dataops.errors import BatchFileError, Permanent
 from dataops.workbook.report import write_report
@@ -153,16 +154,21 @@ def _result(sfn: SFNClient, execution: str, control: Control, batch: Batch, seco
 
 
 def _write(result: RunResult, folder: Path) -> RunResult:
-    """Write the run's folder: record.json, rejections.jsonl (all of them) and report.html."""
+    """Write the run's folder: record.json, report.html, and all of rejections.jsonl and unprocessed.jsonl, if any."""
     folder.mkdir(parents=True, exist_ok=True)
     result = msgspec.structs.replace(result, folder=folder)
     (folder / "record.json").write_text(json.dumps(result.to_json(), indent=2, ensure_ascii=False) + "\n", "utf-8")
+    control = Control(result.record.run)
     if result.rejections:
-        with (folder / "rejections.jsonl").open("wb") as file:
-            for rejection in Control(result.record.run).rejections():
-                file.write(msgspec.json.encode(rejection) + b"\n")
+        _write_lines(folder / "rejections.jsonl", control.rejections())
+    if result.status == "failed" and (unprocessed := control.unprocessed()):
+        _write_lines(folder / "unprocessed.jsonl", unprocessed)
     write_report(result, folder)
     return result
+
+
+def _write_lines(path: Path, rejections: Iterable[Rejection]) -> None:
+    path.write_bytes(b"".join(msgspec.json.encode(rejection) + b"\n" for rejection in rejections))
 
 
 def _machine_arn() -> str:

@@ -10,20 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataops.core.dynamodb import (
-    ATTEMPTS,
-    Limiter,
-    PutWriter,
-    UpdateWriter,
-    batches_of,
+    Access,
     dynamodb_client,
     get_item,
     get_items,
     query_page,
     remove_stale,
+    scan_keys,
     scan_page,
 )
 from dataops.core.item import item_size
-from dataops.errors import Permanent, Retryable, SchemaMismatch
+from dataops.core.pace import ATTEMPTS, Limiter, Patience
+from dataops.core.writers import PutWriter, UpdateWriter, batches_of
+from dataops.errors import Permanent, Retryable, SchemaMismatch, Throttled, Unprocessed
 
 STAMP, KEYS = "_gen_b", ("pk", "sk")
 _numbers = itertools.count()
@@ -53,7 +52,7 @@ def item(number, **more):
 def scanned(table, **options):
     cursor, found = None, []
     while True:
-        page = scan_page(dynamodb_client(), table, STAMP, cursor, **options)
+        page = scan_page(Access(dynamodb_client()), table, STAMP, cursor, **options)
         found += page.items
         if (cursor := page.cursor) is None:
             return found
@@ -66,7 +65,7 @@ def by_number(items):
 @pytest.mark.parametrize("count", [0, 1, 24, 25, 26, 60])
 def test_every_item_is_written_and_scanned_by_segments(table, count):
     items = [item(number) for number in range(count)]
-    assert PutWriter(dynamodb_client(), table, Limiter(None), KEYS).write(items) == []
+    assert PutWriter(Access(dynamodb_client()), table, KEYS).write(items) == []
     assert by_number(scanned(table)) == items
     parts = [scanned(table, segment=segment, segments=3) for segment in range(3)]
     assert by_number(one for part in parts for one in part) == items
@@ -75,57 +74,57 @@ def test_every_item_is_written_and_scanned_by_segments(table, count):
 def test_one_poison_item_is_named_and_the_others_arrive(table):
     items = [item(number) for number in range(30)]
     items[7]["kind"] = {"N": "7"}  # the index wants a string
-    (refused,) = PutWriter(dynamodb_client(), table, Limiter(None), KEYS).write(items)
+    (refused,) = PutWriter(Access(dynamodb_client()), table, KEYS).write(items)
     assert refused.place == 7
     assert "ValidationException" in refused.reason
     assert len(scanned(table)) == 29
 
 
 def test_items_without_the_stamp_are_not_seen(table):
-    client = dynamodb_client()
-    client.put_item(TableName=table, Item={"pk": {"S": "p"}, "sk": {"N": "1"}})
+    access = Access(dynamodb_client())
+    access.client.put_item(TableName=table, Item={"pk": {"S": "p"}, "sk": {"N": "1"}})
     assert scanned(table) == []
-    assert get_item(client, table, {"pk": {"S": "p"}, "sk": {"N": "1"}}) is not None
+    assert get_item(access, table, {"pk": {"S": "p"}, "sk": {"N": "1"}}) is not None
 
 
 def test_get_item_finds_one_or_none(table):
-    client = dynamodb_client()
-    PutWriter(client, table, Limiter(None), KEYS).write([item(1)])
-    assert get_item(client, table, {"pk": {"S": "p1"}, "sk": {"N": "1"}}) == item(1)
-    assert get_item(client, table, {"pk": {"S": "p1"}, "sk": {"N": "3"}}) is None
+    access = Access(dynamodb_client())
+    PutWriter(access, table, KEYS).write([item(1)])
+    assert get_item(access, table, {"pk": {"S": "p1"}, "sk": {"N": "1"}}) == item(1)
+    assert get_item(access, table, {"pk": {"S": "p1"}, "sk": {"N": "3"}}) is None
 
 
 def test_query_reads_a_partition_and_an_index_gives_keys_to_get(table):
-    client = dynamodb_client()
+    access = Access(dynamodb_client())
     items = [item(number, kind={"S": "even" if number % 4 == 0 else "odd"}, v={"S": "x"}) for number in range(130)]
-    PutWriter(client, table, Limiter(None), KEYS).write(items)
-    assert query_page(client, table, "pk", {"S": "p1"}).items == [one for one in items if one["pk"]["S"] == "p1"]
-    keys = query_page(client, table, "kind", {"S": "odd"}, index="by-kind").items
+    PutWriter(access, table, KEYS).write(items)
+    assert query_page(access, table, "pk", {"S": "p1"}).items == [one for one in items if one["pk"]["S"] == "p1"]
+    keys = query_page(access, table, "kind", {"S": "odd"}, index="by-kind").items
     wanted = [{name: key[name] for name in ("pk", "sk")} for key in keys]
-    assert by_number(get_items(client, table, wanted)) == [one for one in items if one["kind"]["S"] == "odd"]
+    assert by_number(get_items(access, table, wanted)) == [one for one in items if one["kind"]["S"] == "odd"]
 
 
 def test_update_sets_and_removes_its_own_attributes_only(table):
-    client = dynamodb_client()
+    access = Access(dynamodb_client())
     key = {"pk": {"S": "p1"}, "sk": {"N": "1"}}
-    client.put_item(TableName=table, Item={**key, "v": {"S": "old"}, "w": {"S": "old"}, "theirs": {"S": "x"}})
-    writer = UpdateWriter(client, table, Limiter(None), ["pk", "sk"], ["pk", "sk", "v", "w", STAMP])
+    access.client.put_item(TableName=table, Item={**key, "v": {"S": "old"}, "w": {"S": "old"}, "theirs": {"S": "x"}})
+    writer = UpdateWriter(access, table, ["pk", "sk"], ["pk", "sk", "v", "w", STAMP])
     assert writer.write([{**key, "v": {"S": "new"}, STAMP: {"N": "2"}}]) == []
-    assert get_item(client, table, key) == {**key, "v": {"S": "new"}, "theirs": {"S": "x"}, STAMP: {"N": "2"}}
+    assert get_item(access, table, key) == {**key, "v": {"S": "new"}, "theirs": {"S": "x"}, STAMP: {"N": "2"}}
 
 
 def test_a_sweep_that_is_raced_by_a_write_loses(table):
-    client = dynamodb_client()
-    PutWriter(client, table, Limiter(None), KEYS).write([item(1) | {STAMP: {"N": "2"}}])
+    access = Access(dynamodb_client())
+    PutWriter(access, table, KEYS).write([item(1) | {STAMP: {"N": "2"}}])
     key = {"pk": {"S": "p1"}, "sk": {"N": "1"}}
-    assert not remove_stale(client, table, key, STAMP, {"N": "1"}, None)
-    assert remove_stale(client, table, key, STAMP, {"N": "2"}, None)
+    assert not remove_stale(access, table, key, STAMP, {"N": "1"}, None)
+    assert remove_stale(access, table, key, STAMP, {"N": "2"}, None)
     assert scanned(table) == []
 
 
 def test_a_missing_table_is_permanent(stack):
     with pytest.raises(Permanent, match="DynamoDB table nosuch: is not there"):
-        scan_page(dynamodb_client(), "nosuch", STAMP)
+        scan_page(Access(dynamodb_client()), "nosuch", STAMP)
 
 
 def test_batches_keep_to_25_items_and_16_megabytes():
@@ -162,110 +161,123 @@ def test_no_batch_has_a_key_twice_and_the_order_stays(keys):
 def test_of_two_items_with_one_key_the_later_stays(table):
     first, second = item(1, v={"S": "first"}), item(1, v={"S": "second"})
     second["sk"] = {"N": "1.0"}
-    assert PutWriter(dynamodb_client(), table, Limiter(None), KEYS).write([first, item(2), second]) == []
+    assert PutWriter(Access(dynamodb_client()), table, KEYS).write([first, item(2), second]) == []
     assert [one.get("v") for one in by_number(scanned(table))] == [{"S": "second"}, None]
 
 
-class Watch:
-    """A clock that moves when somebody sleeps, or when it is told to."""
-
-    def __init__(self):
-        self.now, self.slept = 1000.0, []
-
-    def sleep(self, seconds):
-        self.slept.append(seconds)
-        self.now += seconds
-
-
-def limiter_of(rate):
-    watch = Watch()
-    return Limiter(rate, lambda: watch.now, watch.sleep), watch
-
-
-def test_the_limiter_lets_its_rate_pass_over_time():
-    limiter, watch = limiter_of(10)
-    for _ in range(10):
-        limiter.spend([item(1)] * 10)
-    assert sum(watch.slept) == pytest.approx(9.0)
-
-
-def test_the_limiter_counts_write_units_and_not_items():
-    limiter, watch = limiter_of(10)
-    limiter.spend([{"a": {"S": "x" * 10_239}}])
-    assert watch.slept == []
-    limiter.spend([{"a": {"S": "x" * 10_240}}])
-    assert watch.slept == [pytest.approx(1.1)]
-
-
-def test_an_idle_limiter_saves_up_one_second_and_no_more():
-    limiter, watch = limiter_of(10)
-    watch.now += 3600
-    limiter.spend([item(1)] * 30)
-    assert watch.slept == [pytest.approx(2.0)]
-
-
-@pytest.mark.parametrize("rate", [0.5, 3])
-def test_one_batch_beyond_the_rate_waits_but_passes(rate):
-    limiter, watch = limiter_of(rate)
-    limiter.spend([item(1)] * 25)
-    assert watch.slept == [pytest.approx((25 - rate) / rate)]
-
-
-@given(st.lists(st.tuples(st.integers(1, 30), st.floats(0, 5)), max_size=30), st.integers(1, 50))
-def test_never_more_passes_than_the_rate_and_one_second_saved_up(bursts, rate):
-    limiter, watch = limiter_of(rate)
-    spent = 0
-    for count, idle in bursts:
-        watch.now += idle
-        limiter.spend([item(1)] * count)
-        spent += count
-        assert spent <= rate * (watch.now - 1000) + rate + 1e-6
-
-
-def test_without_a_rate_nothing_waits():
-    limiter, watch = limiter_of(None)
-    limiter.spend([item(1)] * 1000)
-    assert watch.slept == []
+@pytest.fixture
+def stubbed():
+    """An access to a table `t` that answers as it is told and never really waits, and its stub."""
+    client = boto3.client("dynamodb", region_name="x", aws_access_key_id="a", aws_secret_access_key="b")
+    access = Access(client, Limiter(None), Limiter(None), lambda: Patience(lambda: 0.0, lambda _: None))
+    with Stubber(client) as stub:
+        yield access, stub
 
 
 @pytest.mark.parametrize(
-    ("code", "kind", "says"),
+    ("code", "status", "kind", "attempts"),
     [
-        ("ThrottlingException", Retryable, "ThrottlingException"),
-        ("ProvisionedThroughputExceededException", Retryable, "ProvisionedThroughputExceededException"),
-        ("InternalServerError", Retryable, "InternalServerError"),
-        ("ResourceNotFoundException", Permanent, "is not there"),
-        ("ValidationException", SchemaMismatch, "DynamoDB refused it"),
-        ("AccessDeniedException", Permanent, "AccessDeniedException"),
+        ("ThrottlingException", 400, Throttled, ATTEMPTS),
+        ("ProvisionedThroughputExceededException", 400, Throttled, ATTEMPTS),
+        ("RequestLimitExceeded", 400, Throttled, ATTEMPTS),
+        ("InternalServerError", 500, Retryable, ATTEMPTS),
+        ("502", 502, Retryable, ATTEMPTS),
+        ("ResourceNotFoundException", 400, Permanent, 1),
+        ("ValidationException", 400, SchemaMismatch, 1),
+        ("AccessDeniedException", 400, Permanent, 1),
     ],
 )
-def test_an_error_of_dynamodb_is_told_by_table_and_code(code, kind, says):
-    client = boto3.client("dynamodb", region_name="x", aws_access_key_id="a", aws_secret_access_key="b")
-    with Stubber(client) as stub:
-        stub.add_client_error("get_item", code, "secret value")
-        with pytest.raises(kind, match=f"DynamoDB table t: .*{says}") as caught:
-            get_item(client, "t", {"pk": {"S": "secret"}})
+def test_an_error_of_dynamodb_is_told_by_table_and_code(stubbed, code, status, kind, attempts):
+    access, stub = stubbed
+    for _ in range(attempts):
+        stub.add_client_error("get_item", code, "secret value", http_status_code=status)
+    with pytest.raises(kind, match="DynamoDB table t: ") as caught:
+        get_item(access, "t", {"pk": {"S": "secret"}})
     assert type(caught.value) is kind
     assert "secret" not in str(caught.value)
+    stub.assert_no_pending_responses()
 
 
-def test_what_comes_back_unprocessed_is_sent_again(monkeypatch):
-    monkeypatch.setattr("dataops.core.dynamodb.time.sleep", lambda _: None)
-    client = boto3.client("dynamodb", region_name="x", aws_access_key_id="a", aws_secret_access_key="b")
+def test_throttled_reads_and_writes_slow_down_each_their_own_limiter(stubbed):
+    access, stub = stubbed
+    stub.add_client_error("get_item", "ThrottlingException")
+    stub.add_response("get_item", {"Item": item(1)})
+    assert get_item(access, "t", {"pk": {"S": "p"}}) == item(1)
+    assert access.reads.rate is not None
+    assert access.writes.rate is None
+    stub.add_response("batch_write_item", {"UnprocessedItems": {"t": [{"PutRequest": {"Item": item(0)}}]}})
+    stub.add_response("batch_write_item", {"UnprocessedItems": {}})
+    PutWriter(access, "t", KEYS).write([item(0)])
+    assert access.writes.rate is not None
+
+
+def test_what_comes_back_unprocessed_is_sent_again(stubbed):
+    access, stub = stubbed
     first, second = ({"PutRequest": {"Item": item(number)}} for number in range(2))
-    with Stubber(client) as stub:
-        reply = {"UnprocessedItems": {"t": [second]}}
-        stub.add_response("batch_write_item", reply, {"RequestItems": {"t": [first, second]}})
-        stub.add_response("batch_write_item", {"UnprocessedItems": {}}, {"RequestItems": {"t": [second]}})
-        assert PutWriter(client, "t", Limiter(None), KEYS).write([item(0), item(1)]) == []
-        stub.assert_no_pending_responses()
+    stub.add_response(
+        "batch_write_item", {"UnprocessedItems": {"t": [second]}}, {"RequestItems": {"t": [first, second]}}
+    )
+    stub.add_response("batch_write_item", {"UnprocessedItems": {}}, {"RequestItems": {"t": [second]}})
+    assert PutWriter(access, "t", KEYS).write([item(0), item(1)]) == []
+    stub.assert_no_pending_responses()
 
 
-def test_what_stays_unprocessed_is_retryable(monkeypatch):
-    monkeypatch.setattr("dataops.core.dynamodb.time.sleep", lambda _: None)
-    client = boto3.client("dynamodb", region_name="x", aws_access_key_id="a", aws_secret_access_key="b")
-    with Stubber(client) as stub:
-        for _ in range(ATTEMPTS):
-            stub.add_response("batch_write_item", {"UnprocessedItems": {"t": [{"PutRequest": {"Item": item(0)}}]}})
-        with pytest.raises(Retryable, match="1 items stayed unprocessed after 10 attempts"):
-            PutWriter(client, "t", Limiter(None), KEYS).write([item(0)])
+def test_what_stays_unprocessed_is_told_by_its_places(stubbed):
+    access, stub = stubbed
+    stub.add_response("batch_write_item", {"UnprocessedItems": {}})
+    back = {"UnprocessedItems": {"t": [{"PutRequest": {"Item": item(30)}}, {"PutRequest": {"Item": item(26)}}]}}
+    for _ in range(ATTEMPTS + 1):  # the first of them brings the batch on
+        stub.add_response("batch_write_item", back)
+    with pytest.raises(Unprocessed, match=rf"2 items stayed unprocessed in {ATTEMPTS} attempts") as caught:
+        PutWriter(access, "t", KEYS).write([item(number) for number in range(40)])
+    assert caught.value.places == (30, 26)
+
+
+def test_keys_that_stay_unprocessed_end_bounded(stubbed):
+    access, stub = stubbed
+    key = {"pk": {"S": "p"}}
+    for _ in range(ATTEMPTS):
+        stub.add_response("batch_get_item", {"Responses": {}, "UnprocessedKeys": {"t": {"Keys": [key]}}})
+    with pytest.raises(Retryable, match=r"1 keys stayed unprocessed in 9 attempts"):
+        list(get_items(access, "t", [key]))
+
+
+def test_a_read_spends_what_dynamodb_reports(stubbed):
+    access, stub = stubbed
+    told = [{"TableName": "t", "CapacityUnits": 12.5}]
+    stub.add_response(
+        "batch_get_item", {"Responses": {"t": [item(1)]}, "UnprocessedKeys": {}, "ConsumedCapacity": told}
+    )
+    stub.add_response("scan", {"Items": [], "ConsumedCapacity": {"CapacityUnits": 128.0}})
+    spent = []
+    access.reads.spend = spent.append
+    assert list(get_items(access, "t", [{"pk": {"S": "p"}}])) == [item(1)]
+    assert scan_page(access, "t", STAMP).items == []
+    assert spent == [12.5, 128.0]
+
+
+@pytest.mark.parametrize("most", [None, 2])
+def test_a_limited_reader_asks_for_pages_that_it_can_pay_for(stubbed, most):
+    _, stub = stubbed
+    access = Access(stubbed[0].client, Limiter(most))
+    wanted = {
+        "TableName": "t", "ConsistentRead": True, "ReturnConsumedCapacity": "TOTAL", "ProjectionExpression": "#0",
+        "ExpressionAttributeNames": {"#0": "pk"},
+    }  # fmt: skip
+    stub.add_response("scan", {"Items": []}, wanted | ({"Limit": 10} if most else {}))
+    assert scan_keys(access, "t", ["pk"]).cursor is None
+
+
+@pytest.mark.parametrize(("found", "removed"), [(None, True), ({STAMP: {"N": "2"}}, False), ({"pk": {"S": "p"}}, True)])
+def test_a_removal_whose_reply_was_lost_counts_when_the_stamp_is_gone(stubbed, found, removed):
+    access, stub = stubbed
+    stub.add_client_error("delete_item", "InternalServerError", http_status_code=500)
+    more = {} if found is None else {"Item": found}
+    stub.add_client_error("delete_item", "ConditionalCheckFailedException", modeled_fields=more)
+    assert remove_stale(access, "t", {"pk": {"S": "p"}}, STAMP, {"N": "1"}, None) is removed
+
+
+def test_a_removal_that_another_was_quicker_with_does_not_count(stubbed):
+    access, stub = stubbed
+    stub.add_client_error("delete_item", "ConditionalCheckFailedException")
+    assert not remove_stale(access, "t", {"pk": {"S": "p"}}, STAMP, {"N": "1"}, None)

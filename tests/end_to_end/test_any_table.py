@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from dataops.batch import parse_batch
 from dataops.core.connection import open_connection
 from dataops.core.describe import describe_table
-from dataops.core.dynamodb import dynamodb_client, scan_page
+from dataops.core.dynamodb import Access, dynamodb_client, scan_page
 from dataops.core.mysql import execute
 from dataops.core.normalize import Rejection
 from dataops.core.records import Plan
@@ -100,7 +100,9 @@ def servers(stack):
 def edges(stack):
     """The connections and the client that a state would make."""
     with open_connection("dataops/source") as source, open_connection("dataops/target") as target:
-        yield {"source_connection": source, "target_connection": target, "dynamodb": dynamodb_client()}
+        access = Access(dynamodb_client())
+        connections = {"source_connection": source, "target_connection": target}
+        yield connections | {"dynamodb": access, "shared_dynamodb": access}
 
 
 @given(made=tables())
@@ -110,7 +112,7 @@ def test_any_row_comes_back_as_it_was_or_is_rejected(servers, edges, made):
     items = [result | {task.plan.batch.stamp: {"N": "1"}} for result in encoded if isinstance(result, dict)]
     assert task.writer.write(items) == []
     found = scan_page(task.dynamodb, task.plan.batch.dynamodb.table, task.plan.batch.stamp).items
-    task.dynamodb.delete_table(TableName=task.plan.batch.dynamodb.table)
+    task.dynamodb.client.delete_table(TableName=task.plan.batch.dynamodb.table)
     assert len(found) == len(items)
     load_rows(task.target_connection, task.plan, task.target_columns(), [task.codec.decode(item) for item in found])
     rejected = [result for result in encoded if isinstance(result, Rejection)]
@@ -141,7 +143,7 @@ def opened(servers, edges, name, made):
     write_table(target, staging_name(plan), *made[:2], ())
     task = Task(None, plan)
     vars(task).update(edges)
-    ensure_table(task.dynamodb, batch, task.codec)
+    ensure_table(task.dynamodb.client, batch, task.codec)
     return task
 
 

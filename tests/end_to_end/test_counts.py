@@ -3,8 +3,8 @@
 import pytest
 
 from dataops.core.copy import account_rows
-from dataops.core.dynamodb import Limiter
 from dataops.core.normalize import Codec
+from dataops.core.pace import Limiter
 from dataops.core.reconcile import verify_source
 from dataops.errors import Unaccounted
 from tests.end_to_end.steps import copy_all, never, planned
