@@ -226,11 +226,24 @@ def test_what_stays_unprocessed_is_told_by_its_places(stubbed):
     access, stub = stubbed
     stub.add_response("batch_write_item", {"UnprocessedItems": {}})
     back = {"UnprocessedItems": {"t": [{"PutRequest": {"Item": item(30)}}, {"PutRequest": {"Item": item(26)}}]}}
-    for _ in range(ATTEMPTS + 1):  # the first of them brings the batch on
+    for _ in range(ATTEMPTS):
         stub.add_response("batch_write_item", back)
     with pytest.raises(Unprocessed, match=rf"2 items stayed unprocessed in {ATTEMPTS} attempts") as caught:
         PutWriter(access, "t", KEYS).write([item(number) for number in range(40)])
     assert caught.value.places == (30, 26)
+    stub.assert_no_pending_responses()
+
+
+@pytest.mark.parametrize(("size", "units"), [(1_000, 2), (1_500, 3)])
+def test_a_write_spends_the_units_of_its_items_before(stubbed, size, units):
+    access, stub = stubbed
+    spent = []
+    access.writes.spend = spent.append
+    stub.add_response("batch_write_item", {"UnprocessedItems": {}})
+    PutWriter(access, "t", KEYS).write([item(1), item(2, v={"S": "x" * size})])
+    stub.add_response("update_item", {})
+    UpdateWriter(access, "t", KEYS, [*KEYS, "v"]).write([item(2, v={"S": "x" * size})])
+    assert spent == [units, units - 1]
 
 
 def test_keys_that_stay_unprocessed_end_bounded(stubbed):
