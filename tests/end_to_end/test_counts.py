@@ -5,9 +5,9 @@ import pytest
 from dataops.core.copy import account_rows
 from dataops.core.normalize import Codec
 from dataops.core.pace import Limiter
-from dataops.core.reconcile import verify_source
+from dataops.core.reconcile import verify_source, verify_staging
 from dataops.errors import Unaccounted
-from tests.end_to_end.steps import copy_all, never, planned
+from tests.end_to_end.steps import copy_all, load_all, never, planned
 
 
 def test_the_limit_holds_over_all_pages_of_a_worker(numbers, monkeypatch):
@@ -21,6 +21,29 @@ def test_the_limit_holds_over_all_pages_of_a_worker(numbers, monkeypatch):
     with planned(numbers, "run", numbers.batch(dynamodb__max_write_units=1000)) as task:
         copy_all(task)
     assert sum(slept) == pytest.approx(1.5)
+
+
+def test_a_worker_has_its_share_and_a_state_that_runs_alone_has_all(numbers):
+    batch = numbers.batch(dynamodb__max_write_units=100, dynamodb__max_read_units=40)
+    with planned(numbers, "run", batch, workers=4) as task:
+        assert (task.shared_dynamodb.reads.most, task.shared_dynamodb.writes.most) == (10, 25)
+        assert (task.dynamodb.reads.most, task.dynamodb.writes.most) == (40, 100)
+        assert task.page_rows == 125
+
+
+def test_load_sweep_and_reconcile_spend_units_of_their_own(numbers, monkeypatch):
+    spent = []
+    monkeypatch.setattr(Limiter, "spend", lambda limiter, units: spent.append(limiter.most))
+    batch = numbers.batch(dynamodb__max_write_units=100, dynamodb__max_read_units=40)
+    with planned(numbers, "run", batch, workers=4) as task:
+        numbers.dynamodb.put_item(TableName=numbers.name, Item={"id": {"N": "9"}, batch.stamp: {"N": "1"}})
+        steps = []
+        for step in (copy_all, load_all, lambda task: verify_staging(task, never)):
+            step(task)
+            steps.append(set(spent))
+            spent.clear()
+    assert steps == [{25}, {40, 100, 10}, {40}]
+    assert [item["id"]["N"] for item in numbers.items()].count("9") == 0
 
 
 def test_a_row_that_became_nothing_at_all_is_not_taken_for_a_dropped_one(numbers, monkeypatch):

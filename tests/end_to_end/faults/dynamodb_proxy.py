@@ -23,12 +23,12 @@ class Reply(NamedTuple):
 
 
 class Call(NamedTuple):
-    """A call on its way: operation, body, and whether a Lambda function makes it."""
+    """A call on its way: operation, body, and whether a Lambda function makes it; `forward` may be given another body."""
 
     operation: str
     body: dict[str, Any]
     from_lambda: bool
-    forward: Callable[[], Reply]
+    forward: Callable[..., Reply]
     kill_caller: Callable[[], int]
 
     @property
@@ -130,7 +130,7 @@ class DynamoDBProxy:
         operation = handler.headers["X-Amz-Target"].rpartition(".")[2]
         call = Call(
             operation, json.loads(content), "exec-env/AWS_Lambda" in handler.headers["User-Agent"],
-            lambda: self._forward(handler, content), lambda: kill_caller(handler.client_address[1], self.port),
+            lambda body=None: self._forward(handler, json.dumps(body).encode() if body else content), lambda: kill_caller(handler.client_address[1], self.port),
         )  # fmt: skip
         with self._lock:
             if call.from_lambda:
@@ -156,7 +156,7 @@ class DynamoDBProxy:
 
     def _forward(self, handler: BaseHTTPRequestHandler, content: bytes) -> Reply:
         connection = HTTPConnection(self._host, timeout=60)
-        dropped = ("connection", "host", "accept-encoding", "transfer-encoding")
+        dropped = ("connection", "host", "accept-encoding", "transfer-encoding", "content-length")
         headers = {name: value for name, value in handler.headers.items() if name.lower() not in dropped}
         connection.request("POST", handler.path, content, headers)
         reply = connection.getresponse()
