@@ -38,10 +38,7 @@ class Schedule(_Declared, frozen=True):
 
 
 class Source(_Declared, frozen=True):
-    """The table that is read; `columns` and `where` (SQL, as written) narrow it.
-
-    `consistency` says what is as of one instant: each `chunk`, or, read in one `snapshot`, the whole table.
-    """
+    """The table that is read, narrowed by `columns` and `where` (SQL); `consistency` says what is as of one instant."""
 
     secret: str
     table: str
