@@ -41,14 +41,21 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests on the second kind of servers come last: before them the environment points at the first."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests on the second kind of servers come last: before them the environment points at the first.
+
+    There are such tests where data goes through a server: end to end, unless a test is marked with `one_server`.
+    """
 
     def turn(item: pytest.Item) -> int:
         callspec = getattr(item, "callspec", None)
         return SERVERS.index(callspec.params.get("stack", SERVERS[0])) if callspec else 0
 
-    items.sort(key=turn)
+    def is_wanted(item: pytest.Item) -> bool:
+        return not turn(item) or ("end_to_end" in item.path.parts and not item.get_closest_marker("one_server"))
+
+    config.hook.pytest_deselected(items=[item for item in items if not is_wanted(item)])
+    items[:] = sorted(filter(is_wanted, items), key=turn)
 
 
 @pytest.fixture(scope="session", params=SERVERS, ids=lambda flavor: flavor or "server")

@@ -19,6 +19,8 @@ from dataops.local.stack import runtime_folder
 from dataops.workbook.demo import open_server
 from tests.samples import declared
 
+pytestmark = pytest.mark.one_server
+
 HERE = Path(__file__).parent
 
 

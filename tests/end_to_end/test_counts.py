@@ -9,6 +9,8 @@ from dataops.core.reconcile import verify_source, verify_staging
 from dataops.errors import Unaccounted
 from tests.end_to_end.steps import copy_all, load_all, never, planned
 
+pytestmark = pytest.mark.one_server
+
 
 def test_the_limit_holds_over_all_pages_of_a_worker(numbers, monkeypatch):
     now, slept = 1000.0, []

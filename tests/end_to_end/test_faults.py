@@ -127,6 +127,7 @@ def slow(case):
     case.source("INSERT INTO {t} VALUES (%s, %s)", *((number, f"row {number}") for number in range(1, 6001)))
 
 
+@pytest.mark.one_server
 def test_a_second_run_of_a_running_batch_is_refused_and_the_first_goes_on(case):
     slow(case)
     first = []
@@ -150,6 +151,7 @@ def test_a_second_run_of_a_running_batch_is_refused_and_the_first_goes_on(case):
     assert case.leftovers() == []
 
 
+@pytest.mark.one_server
 def test_ctrl_c_stops_the_execution_and_rolls_back(case, elsewhere):
     slow(case)
     case.target("CREATE TABLE {t} (id INT PRIMARY KEY, v VARCHAR(50))")
@@ -177,6 +179,7 @@ def test_ctrl_c_stops_the_execution_and_rolls_back(case, elsewhere):
     assert case.run().record.target_rows == 6000
 
 
+@pytest.mark.one_server
 def test_a_run_that_was_cut_off_blocks_until_its_functions_must_have_ended(case):
     slow(case)
     sfn = boto3.client("stepfunctions")
@@ -199,6 +202,7 @@ def test_a_run_that_was_cut_off_blocks_until_its_functions_must_have_ended(case)
     assert case.leftovers() == []
 
 
+@pytest.mark.one_server
 def test_a_schedule_that_fires_twice_runs_once(numbers):
     import msgspec
 

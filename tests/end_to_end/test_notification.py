@@ -3,9 +3,12 @@
 import json
 
 import boto3
+import pytest
 
 from dataops.core.publish import roll_back
 from tests.end_to_end.steps import execution_of, planned
+
+pytestmark = pytest.mark.one_server
 
 
 def test_a_notification_names_batch_run_and_cause_and_no_row_value(numbers):

@@ -12,6 +12,8 @@ from dataops.core.publish import roll_back
 from dataops.errors import BatchFileError, Permanent, SchemaMismatch
 from tests.end_to_end.steps import execution_of, never, planned
 
+pytestmark = pytest.mark.one_server
+
 ROWS = 5000
 numbers = itertools.count(1)
 

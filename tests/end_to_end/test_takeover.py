@@ -8,6 +8,8 @@ from dataops.core.task import Task
 from dataops.errors import Cancelled
 from tests.end_to_end.steps import copy_all, execution_of, load_all, never, planned
 
+pytestmark = pytest.mark.one_server
+
 
 @pytest.mark.parametrize(
     ("published", "cause"),

@@ -16,6 +16,8 @@ from tests.end_to_end.conftest import Case
 from tests.end_to_end.faults.conftest import assert_failed, assert_survived, fill
 from tests.end_to_end.faults.dynamodb_proxy import Reply, drop_after, drop_before, error
 
+pytestmark = pytest.mark.one_server
+
 THROTTLES = [
     error("ProvisionedThroughputExceededException"), error("ThrottlingException"), error("RequestLimitExceeded"),
 ]  # fmt: skip

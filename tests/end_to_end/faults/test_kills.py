@@ -4,7 +4,6 @@ import random
 
 import pytest
 
-from tests.conftest import SERVERS
 from tests.end_to_end.faults import dynamodb_proxy, mysql_proxy
 from tests.end_to_end.faults.conftest import assert_survived, fill
 
@@ -63,7 +62,7 @@ def change(case):
     fill(case.source, last + 1, last + 20)
 
 
-@pytest.mark.parametrize("stack", SERVERS[:1], ids=["one"], indirect=True)
+@pytest.mark.one_server
 @pytest.mark.parametrize("state", DYNAMODB)
 def test_a_function_killed_at_a_call_to_dynamodb_changes_nothing(copied, dynamodb, state):
     last = sum(line == f"Scan {copied.name}" for line in dynamodb.seen) - 1

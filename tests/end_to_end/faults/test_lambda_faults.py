@@ -4,11 +4,10 @@ import boto3
 import pytest
 
 from dataops.local import registry
-from tests.conftest import SERVERS
 from tests.end_to_end.faults.conftest import assert_failed
 from tests.local.functions import make_zip
 
-pytestmark = pytest.mark.parametrize("stack", SERVERS[:1], ids=["one"], indirect=True)
+pytestmark = pytest.mark.one_server
 REGISTER = registry.register
 
 

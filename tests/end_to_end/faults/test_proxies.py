@@ -1,8 +1,12 @@
 """The proxies themselves: what goes through untouched, what is cut, who is killed."""
 
+import pytest
+
 from tests.end_to_end.faults.conftest import assert_survived
 from tests.end_to_end.faults.dynamodb_proxy import kill_after
 from tests.end_to_end.faults.mysql_proxy import cut_after
+
+pytestmark = pytest.mark.one_server
 
 
 def test_a_run_goes_through_both_proxies_untouched(rows, dynamodb, proxied):

@@ -1,9 +1,12 @@
 """Writes that come too late, from functions that are gone or from somebody else, and events that come twice."""
 
 import boto3
+import pytest
 
 from dataops.core.control import Control
 from tests.end_to_end.faults.conftest import ROWS, assert_failed, assert_survived, is_old
+
+pytestmark = pytest.mark.one_server
 
 FOREIGN = {"N": "9" * 12}
 """A stamp newer than any of these runs."""

@@ -8,7 +8,6 @@ import pytest
 
 from dataops.core.control import Control
 from dataops.local import registry
-from tests.conftest import SERVERS
 from tests.end_to_end.faults.conftest import ROWS, assert_failed, assert_survived, fill, is_old
 from tests.end_to_end.faults.mysql_proxy import cut_after, cut_before, cut_reply
 
@@ -35,7 +34,7 @@ def test_a_source_that_breaks_off_every_time_ends_the_run(rows, proxied):
     assert_failed(rows, rows.run(), "chunk", "MySQL error 2013 (connection lost)", mend=proxy.clear)
 
 
-@pytest.mark.parametrize("stack", SERVERS[:1], ids=["one"], indirect=True)
+@pytest.mark.one_server
 def test_a_source_that_stalls_is_cut_off_by_the_time_out_of_the_function(rows, proxied, monkeypatch):
     monkeypatch.setattr(registry, "register", partial(registry.register, timeout=6))
     released = threading.Event()
