@@ -167,17 +167,20 @@ def query_page(
     cursor: Item | None = None,
     *,
     index: str | None = None,
+    limit: int | None = None,
 ) -> Page:
     """One page of the items whose partition key attribute `name` is `value`, of the table or of an index.
 
-    The table is read consistently; an index cannot be.
+    The table is read consistently; an index cannot be. A page ends after `limit` items, or 1 MB of them.
     """
     more: dict[str, Any] = {"IndexName": index} if index else {"ConsistentRead": True}
+    limits = [*access.page_limit.values(), *([limit] if limit else [])]
+    more |= {"Limit": min(limits)} if limits else {}
     if cursor:
         more["ExclusiveStartKey"] = cursor
     reply = access.read(
         table, access.client.query, TableName=table, KeyConditionExpression="#key = :key",
-        ExpressionAttributeNames={"#key": name}, ExpressionAttributeValues={":key": value}, **access.page_limit, **more,
+        ExpressionAttributeNames={"#key": name}, ExpressionAttributeValues={":key": value}, **more,
     )  # fmt: skip
     return _page(reply)
 

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 from dataops.batch import Index, key_name
-from dataops.core.dynamodb import get_items, key_of, query_page, scan_page
+from dataops.core.dynamodb import GET_KEYS, Page, get_items, key_of, query_page, scan_page
 from dataops.core.item import Item
 from dataops.core.records import Segment, Verification
 from dataops.core.staging import create_staging, load_rows
@@ -34,8 +34,8 @@ def prepare_staging(task: Task) -> list[int]:
 def load_segment(task: Task, number: int, until: Callable[[], bool]) -> bool:
     """Load a segment into staging until it is done (True) or the time runs short (False).
 
-    After each page (of an index: each partition) the segment's record is overwritten; a repeated call loads at most
-    one page again, which is harmless.
+    After each page the segment's record is overwritten; a repeated call loads at most one page again, which is
+    harmless.
     """
     segment, columns = task.control.segment(number), task.target_columns()
     current, codec, connection = task.current_stamps(), task.codec, task.target_connection
@@ -84,46 +84,45 @@ def _query_pages(task: Task, segment: Segment) -> Iterator[list[Item]]:
 
 
 def _index_pages(task: Task, segment: Segment, index: Index) -> Iterator[list[Item]]:
-    expected = _expected(task)
+    """The current items of one partition after the other; each is read again until it shows as many as were written.
+
+    What a reading that came too early has found is given, too: it is loaded again by the next.
+    """
+    expected, current, polls = _expected(task), task.current_stamps(), 0
+    segment.done = not segment.partitions
     while not segment.done:
-        position = int(segment.cursor or 0)
-        items: list[Item] = []
-        if position < len(segment.partitions):
-            partition = segment.partitions[position]
-            items = _poll_partition(task, index, partition, expected[partition])
-        segment.cursor, segment.done = str(position + 1), position + 1 >= len(segment.partitions)
+        partition = segment.partitions[segment.place]
+        page = _index_page(task, index, partition, unpack_cursor(segment.cursor))
+        items = [item for item in page.items if _stamp(task, item) in current]
+        segment.cursor, segment.found = pack_cursor(page.cursor), segment.found + len(items)
+        if page.cursor is None and segment.found == expected[partition]:
+            segment.place, segment.found, polls = segment.place + 1, 0, 0
+            segment.done = segment.place == len(segment.partitions)
+        elif page.cursor is None:
+            polls += 1
+            _wait_for_index(index, expected[partition], segment.found, polls)
+            segment.rows, segment.found = segment.rows - segment.found, 0
         yield items
 
 
-def _poll_partition(task: Task, index: Index, partition: str, expected: int) -> list[Item]:
-    """All current items of one partition of an index, read again until as many are there as were written."""
-    current = task.current_stamps()
-    for attempt in range(INDEX_POLLS):
-        items = [item for item in _read_partition(task, index, partition) if _stamp(task, item) in current]
-        if len(items) == expected:
-            return items
-        time.sleep(random.uniform(0, min(5.0, 0.1 * 2**attempt)))  # noqa: S311 - jitter, not a secret
-    raise Retryable(
-        f"index {index.name}: expected {expected:,} items in a partition, found {len(items):,} "
-        f"after {INDEX_POLLS} readings"
-    )
+def _wait_for_index(index: Index, expected: int, found: int, polls: int) -> None:
+    if polls == INDEX_POLLS:
+        raise Retryable(
+            f"index {index.name}: expected {expected:,} items in a partition, found {found:,} "
+            f"after {INDEX_POLLS} readings"
+        )
+    time.sleep(random.uniform(0, min(5.0, 0.1 * 2**polls)))  # noqa: S311 - jitter, not a secret
 
 
-def _read_partition(task: Task, index: Index, partition: str) -> list[Item]:
+def _index_page(task: Task, index: Index, partition: str, cursor: Item | None) -> Page:
+    """One page of a partition of an index: whole items, which are read by key where the index does not hold them."""
     table, name = task.plan.batch.dynamodb.table, key_name(index.partition_key)
     value = (unpack_cursor(partition) or {})[name]
-    items: list[Item] = []
-    cursor: Item | None = None
-    while True:
-        page = query_page(task.shared_dynamodb, table, name, value, cursor, index=index.name)
-        items += page.items
-        cursor = page.cursor
-        if cursor is None:
-            break
     if index.projection == "ALL":
-        return items
-    keys = [key_of(item, task.key_names) for item in items]
-    return list(get_items(task.shared_dynamodb, table, keys))
+        return query_page(task.shared_dynamodb, table, name, value, cursor, index=index.name)
+    page = query_page(task.shared_dynamodb, table, name, value, cursor, index=index.name, limit=GET_KEYS)
+    keys = [key_of(item, task.key_names) for item in page.items]
+    return Page(list(get_items(task.shared_dynamodb, table, keys)), page.cursor)
 
 
 def _stamp(task: Task, item: Item) -> str | None:

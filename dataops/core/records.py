@@ -80,13 +80,18 @@ class Stuck(msgspec.Struct, frozen=True):
 
 
 class Segment(msgspec.Struct):
-    """A part of the items that one worker loads; `partitions` where they are read by query, packed attributes."""
+    """A part of the items that one worker loads.
+
+    Of an index it is `partitions` (packed attributes); `found` items have been read of the one at `place`.
+    """
 
     id: int
     partitions: list[str] = []
     cursor: str | None = None
     rows: int = 0
     done: bool = False
+    place: int = 0
+    found: int = 0
 
 
 class Sweep(msgspec.Struct):
