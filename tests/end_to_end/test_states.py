@@ -4,12 +4,13 @@ import pytest
 
 from dataops.core.control import Control
 from dataops.core.copy import account_rows, copy_chunk
+from dataops.core.dynamodb import Page, query_page
 from dataops.core.load import load_segment, prepare_staging
 from dataops.core.publish import publish
 from dataops.core.reconcile import verify_source, verify_staging
 from dataops.core.staging import staging_name
 from dataops.core.sweep import sweep_stale
-from dataops.errors import LeaseHeld, Permanent, Unaccounted
+from dataops.errors import LeaseHeld, Permanent, Retryable, Unaccounted
 from tests.end_to_end.steps import at_once, copy_all, execution_of, load_all, never, planned
 
 ROWS = 2500
@@ -72,6 +73,51 @@ def test_a_load_killed_before_it_recorded_its_page_changes_nothing(task, case, m
         while not load_segment(task, segment.id, never):
             pass
     assert verify_staging(task, never)
+
+
+@pytest.fixture
+def indexed(case):
+    """A copied run that is read back by an index of two partitions, and the one segment to load it by."""
+    case.source("CREATE TABLE {t} (id INT PRIMARY KEY, kind VARCHAR(1) NOT NULL)")
+    case.source("INSERT INTO {t} VALUES (%s, %s)", *((number, "ab"[number % 2]) for number in range(1, 251)))
+    index = {"name": "by-kind", "partition_key": "kind", "sort_key": "id", "projection": "KEYS_ONLY"}
+    task = planned(case, "run-1", case.batch(dynamodb__indexes=[index], target__read={"index": "by-kind"}))
+    copy_all(task)
+    (segment,) = prepare_staging(task)
+    yield task, segment
+    task.__exit__(None, None, None)
+
+
+def test_a_partition_of_an_index_is_loaded_page_by_page(indexed):
+    task, segment = indexed
+    rows = []
+    while not load_segment(task, segment, at_once):
+        rows.append(task.control.segment(segment).rows)
+    assert rows == [100, 125, 225]
+    assert task.control.segment(segment).rows == 250
+    assert verify_staging(task, never)
+
+
+def test_an_index_that_shows_its_items_late_is_read_again(indexed, monkeypatch):
+    task, segment = indexed
+    late = iter([True, False, True])
+
+    def read(*arguments, **options):
+        page = query_page(*arguments, **options)
+        return page._replace(items=page.items[1:]) if next(late, False) else page
+
+    monkeypatch.setattr("dataops.core.load.query_page", read)
+    while not load_segment(task, segment, never):
+        pass
+    assert task.control.segment(segment).rows == 250
+    assert verify_staging(task, never)
+
+
+def test_an_index_that_never_shows_its_items_ends_the_load(indexed, monkeypatch):
+    monkeypatch.setattr("dataops.core.load.INDEX_POLLS", 2)
+    monkeypatch.setattr("dataops.core.load.query_page", lambda *_, **__: Page([], None))
+    with pytest.raises(Retryable, match="expected 125 items in a partition, found 0 after 2 readings"):
+        load_segment(*indexed, never)
 
 
 def test_publish_may_be_repeated_at_any_point(task, case, monkeypatch):
