@@ -24,6 +24,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from email.utils import parsedate_to_datetime
+from itertools import islice
 from typing import Any, TypeVar
 
 import msgspec
@@ -146,17 +147,21 @@ class Control:
 
     def rejections(self, limit: int | None = None) -> list[Rejection]:
         """What Plan refused, then the rejections of each chunk's last attempt, in order of key, at most `limit`."""
-        found = list(self._list("offender#", Rejection))
+        return list(islice(self.walk_rejections(), limit))
+
+    def walk_rejections(self) -> Iterator[Rejection]:
+        """All of them, one by one: there may be more than memory holds."""
+        yield from self._list("offender#", Rejection)
         for chunk in self.chunks():
             if chunk.rejected:
-                found += self.rejections_of(chunk)
-            if limit is not None and len(found) >= limit:
-                return found[:limit]
-        return found
+                yield from self._rejections_of(chunk)
 
     def rejections_of(self, chunk: Chunk) -> list[Rejection]:
         """The rejections of one chunk's last attempt, in order of key."""
-        return list(self._list(f"rejection#{chunk.id:04d}#{chunk.attempt:02d}#", Rejection))[: chunk.rejected]
+        return list(self._rejections_of(chunk))
+
+    def _rejections_of(self, chunk: Chunk) -> Iterator[Rejection]:
+        return islice(self._list(f"rejection#{chunk.id:04d}#{chunk.attempt:02d}#", Rejection), chunk.rejected)
 
     # --- stopping ------------------------------------------------------------------------------------------------
 

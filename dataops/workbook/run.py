@@ -160,7 +160,7 @@ def _write(result: RunResult, folder: Path) -> RunResult:
     (folder / "record.json").write_text(json.dumps(result.to_json(), indent=2, ensure_ascii=False) + "\n", "utf-8")
     control = Control(result.record.run)
     if result.rejections:
-        _write_lines(folder / "rejections.jsonl", control.rejections())
+        _write_lines(folder / "rejections.jsonl", control.walk_rejections())
     if result.status == "failed" and (unprocessed := control.unprocessed()):
         _write_lines(folder / "unprocessed.jsonl", unprocessed)
     write_report(result, folder)
@@ -168,7 +168,8 @@ def _write(result: RunResult, folder: Path) -> RunResult:
 
 
 def _write_lines(path: Path, rejections: Iterable[Rejection]) -> None:
-    path.write_bytes(b"".join(msgspec.json.encode(rejection) + b"\n" for rejection in rejections))
+    with path.open("wb") as file:
+        file.writelines(msgspec.json.encode(rejection) + b"\n" for rejection in rejections)
 
 
 def _machine_arn() -> str:

@@ -6,6 +6,7 @@ from dataops.core.control import Control
 from dataops.core.copy import account_rows, copy_chunk
 from dataops.core.dynamodb import Page, query_page
 from dataops.core.load import load_segment, prepare_staging
+from dataops.core.normalize import Rejection
 from dataops.core.publish import publish
 from dataops.core.reconcile import verify_source, verify_staging
 from dataops.core.staging import staging_name
@@ -73,6 +74,20 @@ def test_a_load_killed_before_it_recorded_its_page_changes_nothing(task, case, m
         while not load_segment(task, segment.id, never):
             pass
     assert verify_staging(task, never)
+
+
+def test_rejections_are_read_chunk_by_chunk(task, monkeypatch):
+    control, read = task.control, []
+    for chunk in control.chunks():
+        chunk.rejected = 2
+        control.save_chunk(chunk)
+        control.save_rejections(chunk, 0, [Rejection({"id": f"{chunk.id}{n}"}, "v", "is wrong") for n in range(2)])
+    whole = Control._list
+    monkeypatch.setattr(Control, "_list", lambda *given: read.append(given[1]) or whole(*given))
+    walk = control.walk_rejections()
+    assert [rejection.key["id"] for rejection in (next(walk), next(walk))] == ["00", "01"]
+    assert read == ["offender#", "chunk#", "rejection#0000#00#"]
+    assert [rejection.key["id"] for rejection in walk][:2] == ["10", "11"]
 
 
 @pytest.fixture
