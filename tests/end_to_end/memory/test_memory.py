@@ -4,7 +4,8 @@ Both tables stand in the source, row for row; the copy writes to a DynamoDB that
 when they are read. Every handler runs as in Lambda, from the zip, in one process for all its invocations. Plan,
 Account Rows and the notebooks see all rows. So as to end in time, the others see the first 2 of the small table's 10
 chunks and the first 6 of the large one's 100 (the rest is marked as dropped by a transform): three times as many pages
-and invocations. `pytest --hypothesis-profile=long tests/end_to_end/memory` takes all chunks.
+and invocations, so that a page kept by mistake shows. `pytest --hypothesis-profile=long tests/end_to_end/memory` takes
+all chunks. A chunk has 10,000 rows in both tables: what is kept no longer than for a chunk is not seen here.
 """
 
 from __future__ import annotations
