@@ -13,8 +13,6 @@ from dataops.core.records import Chunk, pack_key, unpack_key
 from dataops.core.task import Task, pack_cursor
 from dataops.errors import Permanent, Unaccounted, Unprocessed
 
-MAX_PARTITIONS = 1000
-
 
 def copy_chunk(task: Task, number: int, until: Callable[[], bool]) -> bool:
     """Copy a chunk's rows into DynamoDB until it is done (True) or `until` says that time runs short (False).
@@ -78,10 +76,7 @@ def _count_items(task: Task, chunk: Chunk, items: list[Item]) -> None:
             pack_cursor({name: item[name]}) or "" for item in items if index or item[name] == task.query_value
         )
         chunk.partitions = dict(partitions)
-        if len(partitions) > MAX_PARTITIONS:
-            raise Permanent(
-                f"target.read: index {index.name if index else ''} has over {MAX_PARTITIONS:,} partitions; use scan"
-            )
+        task.require_few(partitions)
 
 
 def account_rows(task: Task) -> None:

@@ -27,6 +27,7 @@ def prepare_staging(task: Task) -> list[int]:
     partitions = sorted(_expected(task)) if by_partition else []
     count = max(1, min(task.plan.workers, len(partitions)) if by_partition else task.plan.workers)
     for number in range(count):
+        task.require_few(partitions[number::count])
         task.control.save_segment(Segment(number, partitions[number::count]))
     return list(range(count))
 

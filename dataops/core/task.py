@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 from base64 import b64decode, b64encode
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
@@ -21,12 +21,15 @@ from dataops.core.pace import Limiter
 from dataops.core.records import Plan
 from dataops.core.schema import Column
 from dataops.core.writers import PutWriter, UpdateWriter, Writer
-from dataops.errors import BatchFileError, Unaccounted
+from dataops.errors import BatchFileError, Permanent, Unaccounted
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from pymysql.connections import Connection
+
+
+MAX_PARTITIONS, PARTITION_BYTES = 5000, 200_000
 
 
 class Task:
@@ -142,6 +145,12 @@ class Task:
         if query is None:
             return None
         return {self.codec.key_type(self.plan.batch.dynamodb.partition_key): str(query.partition_key)}
+
+    def require_few(self, partitions: Collection[str]) -> None:
+        """Raises Permanent when these (packed) are more than one record of the control table holds beside the rest."""
+        if len(partitions) > MAX_PARTITIONS or sum(map(len, partitions)) > PARTITION_BYTES:
+            index = self.plan.batch.read_index
+            raise Permanent(f"target.read: index {index.name if index else ''} has too many partitions; use scan")
 
     def in_scope(self, item: Item) -> bool:
         """Whether the item is one that the target is to receive."""
