@@ -17,7 +17,7 @@ from dataops.errors import DataOpsError, Permanent, Retryable, SchemaMismatch, T
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
-GET_KEYS, PAGE_SECONDS = 100, 5.0
+GET_KEYS, PAGE_SECONDS, MOST_PAGE_ITEMS = 100, 5.0, 1_000_000
 _THROTTLED = {"ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded"}
 _TRANSIENT = {
     "InternalServerError", "InternalFailure", "ServiceUnavailable", "ServiceUnavailableException",
@@ -61,6 +61,8 @@ class Access:
     ) -> None:
         self.client, self.patience = client, patience
         self.reads, self.writes = reads or Limiter(None), writes or Limiter(None)
+        self._page_units = (self.reads.most or 0.0) * PAGE_SECONDS
+        self._page_items = max(1, int(self._page_units))
 
     def send(
         self,
@@ -85,14 +87,19 @@ class Access:
     def read(self, table: str, operation: Callable[..., Any], patience: Patience | None = None, **given: Any) -> Any:
         """The reply to a read; the units that DynamoDB says it took are spent afterwards."""
         reply = self.send(table, operation, self.reads, patience, ReturnConsumedCapacity="TOTAL", **given)
-        self.reads.spend(_consumed(reply))
+        units = _consumed(reply)
+        if "Limit" in given:
+            self._page_items = self._page_items * 2 if units <= self._page_units else max(1, self._page_items // 2)
+        self.reads.spend(units)
         return reply
 
     @property
     def page_limit(self) -> dict[str, Any]:
-        """`Limit` of a page: at four KB an item, a limited worker pays for one within five seconds."""
-        most = self.reads.most
-        return {} if most is None else {"Limit": max(1, int(most * PAGE_SECONDS))}
+        """`Limit` of a page: about as many items as a limited worker pays for within five seconds.
+
+        Begun at one unit an item, doubled after a page that cost less, halved after one that cost more.
+        """
+        return {} if self.reads.most is None else {"Limit": min(self._page_items, MOST_PAGE_ITEMS)}
 
 
 def key_of(item: Item, keys: Sequence[str]) -> dict[str, Attribute]:

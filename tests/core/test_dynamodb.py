@@ -246,6 +246,16 @@ def test_a_write_spends_the_units_of_its_items_before(stubbed, size, units):
     assert spent == [units, units - 1]
 
 
+def test_keys_that_come_back_unprocessed_are_read_again(stubbed):
+    access, stub = stubbed
+    first, second = ({"pk": {"S": text}} for text in "ab")
+    for keys, item_, left in (([first, second], item(1), {"t": {"Keys": [second]}}), ([second], item(2), {})):
+        reply = {"Responses": {"t": [item_]}, "UnprocessedKeys": left}
+        wanted = {"RequestItems": {"t": {"Keys": keys, "ConsistentRead": True}}, "ReturnConsumedCapacity": "TOTAL"}
+        stub.add_response("batch_get_item", reply, wanted)
+    assert list(get_items(access, "t", [first, second])) == [item(1), item(2)]
+
+
 def test_keys_that_stay_unprocessed_end_bounded(stubbed):
     access, stub = stubbed
     key = {"pk": {"S": "p"}}
@@ -269,16 +279,19 @@ def test_a_read_spends_what_dynamodb_reports(stubbed):
     assert spent == [12.5, 128.0]
 
 
-@pytest.mark.parametrize("most", [None, 2])
-def test_a_limited_reader_asks_for_pages_that_it_can_pay_for(stubbed, most):
+@pytest.mark.parametrize(("most", "limits"), [(None, [None] * 4), (2, [10, 20, 40, 20])])
+def test_a_limited_reader_asks_for_pages_that_it_can_pay_for(stubbed, most, limits):
     _, stub = stubbed
-    access = Access(stubbed[0].client, Limiter(most))
-    wanted = {
-        "TableName": "t", "ConsistentRead": True, "ReturnConsumedCapacity": "TOTAL", "ProjectionExpression": "#0",
-        "ExpressionAttributeNames": {"#0": "pk"},
-    }  # fmt: skip
-    stub.add_response("scan", {"Items": []}, wanted | ({"Limit": 10} if most else {}))
-    assert scan_keys(access, "t", ["pk"]).cursor is None
+    now = iter(range(0, 10**9, 1000))
+    access = Access(stubbed[0].client, Limiter(most, lambda: next(now), lambda _: None))
+    for limit, units in zip(limits, [1.0, 10.0, 11.0, 1.0], strict=True):
+        wanted = {
+            "TableName": "t", "ConsistentRead": True, "ReturnConsumedCapacity": "TOTAL", "ProjectionExpression": "#0",
+            "ExpressionAttributeNames": {"#0": "pk"}, **({"Limit": limit} if limit else {}),
+        }  # fmt: skip
+        stub.add_response("scan", {"Items": [], "ConsumedCapacity": {"CapacityUnits": units}}, wanted)
+        assert scan_keys(access, "t", ["pk"]).cursor is None
+    stub.assert_no_pending_responses()
 
 
 @pytest.mark.parametrize(("found", "removed"), [(None, True), ({STAMP: {"N": "2"}}, False), ({"pk": {"S": "p"}}, True)])

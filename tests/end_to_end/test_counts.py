@@ -48,6 +48,12 @@ def test_load_sweep_and_reconcile_spend_units_of_their_own(numbers, monkeypatch)
     assert [item["id"]["N"] for item in numbers.items()].count("9") == 0
 
 
+def test_a_run_within_tight_limits_ends_well(numbers):
+    numbers.source("INSERT INTO {t} VALUES (%s, 'c', 'x')", *((number,) for number in range(4, 201)))
+    result = numbers.run(numbers.batch(dynamodb__max_write_units=100, dynamodb__max_read_units=20))
+    assert (result.status, result.record.target_rows) == ("succeeded", 200)
+
+
 def test_a_row_that_became_nothing_at_all_is_not_taken_for_a_dropped_one(numbers, monkeypatch):
     encode = Codec.encode
     monkeypatch.setattr(Codec, "encode", lambda *given: encode(*given) if given[1][0] != "2" else ())

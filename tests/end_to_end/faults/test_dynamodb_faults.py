@@ -173,6 +173,7 @@ def test_unprocessed_keys_are_read_again(few, dynamodb):
     done = dynamodb.add(rule, data_of(few, "BatchGetItem"), times=[0, 1, 2, 5, 8])
     assert_survived(few, few.run(few.batch(dynamodb__indexes=[index], target__read={"index": "by-v"})))
     assert done == [0, 1, 2, 5, 8]
+    assert dynamodb.seen.count(f"BatchGetItem {few.name}") == 6 + len(done)
 
 
 def test_a_permanent_error_is_raised_at_once(few, dynamodb):
