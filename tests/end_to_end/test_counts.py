@@ -2,11 +2,12 @@
 
 import pytest
 
+import dataops.core.task
 from dataops.core.copy import account_rows
 from dataops.core.normalize import Codec
 from dataops.core.pace import Limiter
 from dataops.core.reconcile import verify_source, verify_staging
-from dataops.errors import Unaccounted
+from dataops.errors import Permanent, Unaccounted
 from tests.end_to_end.steps import copy_all, load_all, never, planned
 
 pytestmark = pytest.mark.one_server
@@ -90,3 +91,15 @@ def test_refused_items_are_no_drift(refusing):
 def test_drift_is_seen_beside_refused_items(numbers, refusing, row):
     numbers.source(f"UPDATE {{t}} SET kind = 'new' WHERE id = {row}")
     assert verify_source(refusing, never) == [0]
+
+
+@pytest.mark.parametrize("bound", ["MAX_PARTITIONS", "PARTITION_BYTES"])
+def test_more_partitions_than_a_record_holds_are_told_while_copying(numbers, monkeypatch, bound):
+    index = {"name": "by-kind", "partition_key": "kind"}
+    batch = numbers.batch(dynamodb__indexes=[index], target__read={"index": "by-kind"})
+    monkeypatch.setattr(dataops.core.task, bound, 1)
+    with (
+        planned(numbers, "run", batch) as task,
+        pytest.raises(Permanent, match=r"target.read: index by-kind has too many partitions; use scan"),
+    ):
+        copy_all(task)
