@@ -48,8 +48,8 @@ def test_a_late_write_of_a_killed_function_is_found_and_not_published(rows, dyna
 
     def kill_and_keep(call):
         late.append(call.forward)
-        call.kill_caller()
         rows.source("UPDATE {t} SET v = 'newer'")
+        call.kill_caller()
 
     def deliver(_):
         assert late[0]().status == 200
