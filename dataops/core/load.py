@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 from dataops.batch import Index, key_name
 from dataops.core.dynamodb import GET_KEYS, Page, get_items, key_of, query_page, scan_page
-from dataops.core.item import Item
+from dataops.core.item import Item, canonical_attribute
 from dataops.core.records import Segment, Verification
 from dataops.core.staging import create_staging, load_rows
 from dataops.core.task import Task, pack_cursor, unpack_cursor
@@ -116,14 +116,18 @@ def _wait_for_index(index: Index, expected: int, found: int, polls: int) -> None
 
 
 def _index_page(task: Task, index: Index, partition: str, cursor: Item | None) -> Page:
-    """One page of a partition of an index: whole items, which are read by key where the index does not hold them."""
+    """One page of a partition of an index: whole items, which are read by key where the index does not hold them.
+
+    An item that the index still shows here, but that has moved to another partition since, is none of them.
+    """
     table, name = task.plan.batch.dynamodb.table, key_name(index.partition_key)
     value = (unpack_cursor(partition) or {})[name]
     if index.projection == "ALL":
         return query_page(task.shared_dynamodb, table, name, value, cursor, index=index.name)
     page = query_page(task.shared_dynamodb, table, name, value, cursor, index=index.name, limit=GET_KEYS)
-    keys = [key_of(item, task.key_names) for item in page.items]
-    return Page(list(get_items(task.shared_dynamodb, table, keys)), page.cursor)
+    keys, here = [key_of(item, task.key_names) for item in page.items], canonical_attribute(value)
+    items = get_items(task.shared_dynamodb, table, keys)
+    return Page([item for item in items if name in item and canonical_attribute(item[name]) == here], page.cursor)
 
 
 def _stamp(task: Task, item: Item) -> str | None:

@@ -44,8 +44,8 @@ def take_snapshot(task: Task, until: Callable[[], bool]) -> None:
 def _copy_changed(task: Task, chunk: Chunk, until: Callable[[], bool]) -> None:
     """Copy a chunk again unless it still reads as it did when it was copied."""
     source, reader = task.plan.source.name, task.source_reader()
-    for same in (_verify_chunk(task, chunk, reader, until) for _ in range(MAX_ATTEMPTS)):
-        if same:
+    for _ in range(MAX_ATTEMPTS):
+        if chunk.done and _verify_chunk(task, chunk, reader, until):
             return
         if until() or not copy_chunk(task, chunk.id, until):
             raise Permanent(

@@ -8,9 +8,10 @@ from dataops.core.dynamodb import Page, query_page
 from dataops.core.load import load_segment, prepare_staging
 from dataops.core.normalize import Rejection
 from dataops.core.publish import publish
-from dataops.core.reconcile import verify_source, verify_staging
+from dataops.core.reconcile import take_snapshot, verify_source, verify_staging
 from dataops.core.staging import staging_name
 from dataops.core.sweep import sweep_stale
+from dataops.core.task import Task
 from dataops.errors import LeaseHeld, Permanent, Retryable, Unaccounted
 from tests.end_to_end.steps import at_once, copy_all, execution_of, load_all, never, planned
 
@@ -174,6 +175,25 @@ def test_a_source_that_never_rests_ends_the_run(task, case):
             assert verify_source(task, never)
     with pytest.raises(Unaccounted, match="changed each of the 3 times"):
         verify_source(task, never)
+
+
+@pytest.mark.parametrize("change", ["UPDATE {t} SET v = 'new' WHERE id = 2", "DO 0"], ids=["changed", "the same"])
+def test_a_snapshot_goes_on_from_a_copy_or_a_snapshot_that_was_cut_off(case, change):
+    case.source("CREATE TABLE {t} (id INT PRIMARY KEY, v VARCHAR(20))")
+    case.source("INSERT INTO {t} VALUES (1, 'one'), (2, 'two')")
+    with planned(case, "run-1", case.batch(source__consistency="snapshot")) as task:
+        assert not copy_chunk(task, 0, at_once)
+        case.source(change)
+        with pytest.raises(Permanent, match="too large to be read in one snapshot"):
+            take_snapshot(task, at_once)
+    with Task.open(task.plan.run) as task:
+        take_snapshot(task, never)
+        account_rows(task)
+        assert (task.control.chunk(0).rows, task.control.chunk(0).verified) == (2, True)
+        load_all(task)
+        assert (verify_source(task, never), verify_staging(task, never)) == ([], True)
+        publish(task)
+    assert case.checksums()[0] == case.checksums()[1]
 
 
 def test_an_item_written_by_another_is_never_loaded(task, case):
