@@ -36,6 +36,7 @@ def peaks(tmp_path_factory: pytest.TempPathFactory) -> dict[int, dict[str, float
     found = {}
     for rows in (SMALL, LARGE):
         case = Case(stack, tmp_path_factory.mktemp(f"rows-{rows}"))
+        case.name = f"memory_{rows}"  # cases count from one in each copy of their module: pytest's own and this
         subject = Subject(case, endpoint, rows, COPIED[rows])
         subject.call_handlers()
         subject.preview()
