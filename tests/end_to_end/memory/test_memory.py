@@ -15,7 +15,6 @@ from hypothesis import settings
 
 from dataops.deploy.package import handlers
 from dataops.local.stack import Stack
-from tests.conftest import SERVERS, session_stack
 from tests.end_to_end.conftest import Case
 from tests.end_to_end.memory.endpoint import NullDynamoDB
 from tests.end_to_end.memory.subject import BY_INDEX, PREVIEWS, RECONCILE, Subject
@@ -26,12 +25,12 @@ COPIED = {SMALL: 10, LARGE: 100} if LONG else {SMALL: 2, LARGE: 6}
 INDEXED = {SMALL: 10, LARGE: 100} if LONG else {SMALL: 8, LARGE: 16}
 HANDLERS = [path.split(".")[2] for path in handlers().values()]
 GROWTH, MOST_MIB = 1.2, 256
+pytestmark = pytest.mark.one_server  # it is Python that is measured
 
 
 @pytest.fixture(scope="module")
-def peaks(tmp_path_factory: pytest.TempPathFactory) -> dict[int, dict[str, float]]:
-    """The peaks, in MiB, by rows and by what took them; on one kind of servers, for it is Python that is measured."""
-    stack: Stack = session_stack(SERVERS[0])
+def peaks(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> dict[int, dict[str, float]]:
+    """The peaks, in MiB, by rows and by what took them."""
     endpoint = NullDynamoDB(stack.info.variables["AWS_ENDPOINT_URL"])
     found = {}
     for rows in (SMALL, LARGE):
