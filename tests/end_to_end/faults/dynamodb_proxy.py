@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
 from tests.end_to_end.faults.callers import kill_caller
+from tests.end_to_end.faults.rules import Rules
 
 
 class Reply(NamedTuple):
@@ -66,15 +67,16 @@ def kill_after(call: Call) -> None:
     call.kill_caller()
 
 
-class DynamoDBProxy:
-    """Listens on a loopback port of its own; `url` is what `AWS_ENDPOINT_URL_DYNAMODB` is to say."""
+class DynamoDBProxy(Rules[Call, Reply | None]):
+    """Listens on a loopback port of its own; `url` is what `AWS_ENDPOINT_URL_DYNAMODB` is to say.
 
-    def __init__(self, endpoint: str) -> None:
+    Its rules are for what functions call, seen as operation and table; all else goes through. With `listens=False`
+    connections are refused until `listen` is called.
+    """
+
+    def __init__(self, endpoint: str, *, listens: bool = True) -> None:
+        super().__init__(lambda call: call.forward())
         self._host = urlsplit(endpoint).netloc
-        self._rules: list[tuple[Callable[[Call], bool], Rule, list[int]]] = []
-        self._lock = threading.Lock()
-        self.seen: list[str] = []
-        """What functions called, in order: operation and table."""
         proxy = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -88,54 +90,34 @@ class DynamoDBProxy:
             def log_message(self, *_: Any) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler, bind_and_activate=False)
         self._server.daemon_threads = True
+        self._server.server_bind()
         self.port = self._server.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        if listens:
+            self.listen()
 
-    def clear(self) -> None:
-        """Forget all rules and what was seen."""
-        with self._lock:
-            self._rules.clear()
-            self.seen.clear()
+    def listen(self) -> None:
+        """Take connections from now on."""
+        self._server.server_activate()
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def close(self) -> None:
         """Listen no longer."""
         self._server.shutdown()
         self._server.server_close()
 
-    def add(self, rule: Rule, when: Callable[[Call], bool], times: Iterable[int] | None = None) -> list[int]:
-        """Let `rule` answer the calls of functions that `when` picks; with `times` only those of these numbers (0..).
-
-        Gives a list that grows by one number for each call that the rule has answered.
-        """
-        wanted = None if times is None else frozenset(times)
-        count, done = iter(range(1_000_000_000)), list[int]()
-
-        def picked(call: Call) -> bool:
-            if not call.from_lambda or not when(call):
-                return False
-            number = next(count)
-            if wanted is not None and number not in wanted:
-                return False
-            done.append(number)
-            return True
-
-        self._rules.append((picked, rule, done))
-        return done
-
     def _answer(self, handler: BaseHTTPRequestHandler) -> None:
         content = handler.rfile.read(int(handler.headers["Content-Length"]))
         operation = handler.headers["X-Amz-Target"].rpartition(".")[2]
         call = Call(
             operation, json.loads(content), "exec-env/AWS_Lambda" in handler.headers["User-Agent"],
-            lambda body=None: self._forward(handler, json.dumps(body).encode() if body else content), lambda: kill_caller(handler.client_address[1], self.port),
+            lambda body=None: self._forward(handler, json.dumps(body).encode() if body else content),
+            lambda: kill_caller(handler.client_address[1], self.port),
         )  # fmt: skip
-        with self._lock:
-            if call.from_lambda:
-                self.seen.append(f"{operation} {' '.join(sorted(call.tables))}")
-            rule: Rule = next((rule for picked, rule, _ in self._rules if picked(call)), lambda call: call.forward())
+        name = f"{operation} {' '.join(sorted(call.tables))}"
+        rule = self.choose(call, name) if call.from_lambda else self._otherwise
         reply = rule(call)
         handler.close_connection = reply is None
         if reply is not None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import NamedTuple, TypeAlias
 
 from tests.end_to_end.faults.callers import kill_caller
+from tests.end_to_end.faults.rules import Rules
 
 COM_QUERY = 3
 
@@ -20,6 +21,11 @@ class Statement(NamedTuple):
     send: Callable[[], None]
     kill_caller: Callable[[], int]
     cut_reply_after: Callable[[int], None]
+
+
+def begins(*words: str) -> Callable[[Statement], bool]:
+    """Picks the statements that begin with one of these."""
+    return lambda statement: statement.sql.startswith(words)
 
 
 Rule: TypeAlias = Callable[[Statement], bool]
@@ -68,24 +74,18 @@ def without_tls(greeting: bytes) -> bytes:
     return greeting[:place] + bytes([greeting[place] & ~0x08]) + greeting[place + 1 :]
 
 
-class MySQLProxy:
-    """Listens on a loopback port of its own and relays to the one that a server has at that moment."""
+class MySQLProxy(Rules[Statement, bool]):
+    """Listens on a loopback port of its own and relays to the one that a server has at that moment.
+
+    Its rules are for statements, seen by their first words.
+    """
 
     def __init__(self, port: Callable[[], int]) -> None:
+        super().__init__(lambda _: True)
         self._server_port, self._closed = port, False
-        self._rules: list[tuple[Callable[[Statement], bool], Rule]] = []
-        self._lock = threading.Lock()
-        self.seen: list[str] = []
-        """What was asked, in order: each statement's first words."""
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
-
-    def clear(self) -> None:
-        """Forget all rules and what was seen."""
-        with self._lock:
-            self._rules.clear()
-            self.seen.clear()
 
     def close(self) -> None:
         """Listen no longer."""
@@ -99,33 +99,6 @@ class MySQLProxy:
             yield
         finally:
             self._closed = False
-
-    def add(self, rule: Rule, when: Callable[[str], bool], times: Iterable[int] | None = None) -> list[int]:
-        """Let `rule` answer the statements that `when` picks; with `times` only those of these numbers (0..).
-
-        Gives a list that grows by one number for each statement that the rule has answered.
-        """
-        wanted = None if times is None else frozenset(times)
-        count, done = iter(range(1_000_000_000)), list[int]()
-
-        def picked(statement: Statement) -> bool:
-            if not when(statement.sql):
-                return False
-            number = next(count)
-            if wanted is not None and number not in wanted:
-                return False
-            done.append(number)
-            return True
-
-        self._rules.append((picked, rule))
-        return done
-
-    def decide(self, statement: Statement) -> bool:
-        """Apply the first rule that picks the statement."""
-        with self._lock:
-            self.seen.append(statement.sql[:60])
-            rule: Rule = next((rule for picked, rule in self._rules if picked(statement)), lambda _: True)
-        return rule(statement)
 
     def _accept(self) -> None:
         with suppress(OSError):
@@ -182,7 +155,7 @@ class _Relay:
             packet[5:].decode("utf-8", "replace"), send,
             lambda: kill_caller(self._port, self._proxy.port), lambda bytes_: setattr(self, "_left", bytes_),
         )  # fmt: skip
-        if not self._proxy.decide(statement):
+        if not self._proxy.choose(statement, statement.sql[:60])(statement):
             raise EOFError
         if not sent:
             self._server.sendall(packet)

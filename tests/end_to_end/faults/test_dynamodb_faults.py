@@ -2,9 +2,7 @@
 
 import itertools
 import json
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
@@ -14,7 +12,7 @@ from dataops.core.pace import ATTEMPTS, Patience
 from dataops.deploy import machine
 from tests.end_to_end.conftest import Case
 from tests.end_to_end.faults.conftest import assert_failed, assert_survived, fill
-from tests.end_to_end.faults.dynamodb_proxy import Reply, drop_after, drop_before, error
+from tests.end_to_end.faults.dynamodb_proxy import DynamoDBProxy, Reply, drop_after, drop_before, error
 
 pytestmark = pytest.mark.one_server
 
@@ -93,29 +91,20 @@ def test_a_run_survives_what_happens_to_every_third_call(few, dynamodb, fault):
     assert len(done) > 8
 
 
-def test_connections_are_refused_for_a_while(monkeypatch):
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            self.rfile.read(int(self.headers["Content-Length"]))
-            self.send_response(200)
-            self.send_header("Content-Length", "2")
-            self.end_headers()
-            self.wfile.write(b"{}")
-
-    server, waits = HTTPServer(("127.0.0.1", 0), Handler, bind_and_activate=False), []
-    server.server_bind()  # the port is ours, and nobody listens
-    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", f"http://127.0.0.1:{server.server_address[1]}")
+def test_connections_are_refused_for_a_while(few, stack, monkeypatch):
+    few.dynamodb.put_item(TableName=CONTROL, Item={"pk": {"S": few.name}, "sk": {"S": "here"}})
+    proxy, waits = DynamoDBProxy(stack.info.variables["AWS_ENDPOINT_URL"], listens=False), []
+    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", proxy.url)
 
     def sleep(seconds):
         waits.append(seconds)
         if len(waits) == 3:
-            server.server_activate()
-            threading.Thread(target=server.handle_request, daemon=True).start()
+            proxy.listen()
 
     access = Access(dynamodb_client(attempts=1), patience=lambda: Patience(sleep=sleep))
-    assert get_item(access, "t", {"pk": {"S": "p"}}) is None
+    assert get_item(access, CONTROL, {"pk": {"S": few.name}, "sk": {"S": "here"}}) is not None
     assert len(waits) == 3
-    server.server_close()
+    proxy.close()
 
 
 def test_connections_are_reset_time_and_again(few, dynamodb):

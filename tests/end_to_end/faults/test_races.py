@@ -5,6 +5,7 @@ import pytest
 
 from dataops.core.control import Control
 from tests.end_to_end.faults.conftest import ROWS, assert_failed, assert_survived, is_old
+from tests.end_to_end.faults.mysql_proxy import begins
 
 pytestmark = pytest.mark.one_server
 
@@ -42,38 +43,37 @@ def test_the_sweep_leaves_an_item_that_was_written_after_it_was_seen(rows, dynam
     assert_survived(rows, rows.run())
 
 
-def test_a_late_write_of_a_killed_function_is_found_and_not_published(rows, dynamodb, proxied):
-    """The function is killed, its write is on its way; its rows change, are copied again, and then the old ones arrive."""
-    late = []
+@pytest.fixture
+def deliver_late(rows, dynamodb, proxied):
+    """Kills a function with a write on its way, after `meanwhile`, and delivers that write when all has been copied."""
 
-    def kill_and_keep(call):
-        late.append(call.forward)
-        rows.source("UPDATE {t} SET v = 'newer'")
-        call.kill_caller()
+    def arrange(meanwhile):
+        late = []
 
-    def deliver(_):
-        assert late[0]().status == 200
-        return True
+        def kill_and_keep(call):
+            late.append(call.forward)
+            meanwhile()
+            call.kill_caller()
 
-    dynamodb.add(kill_and_keep, about(rows, "BatchWriteItem"), [2])
-    delivered = proxied("target").add(deliver, lambda sql: sql.startswith("CREATE TABLE"), [0])
+        def deliver(_):
+            assert late[0]().status == 200
+            return True
+
+        dynamodb.add(kill_and_keep, about(rows, "BatchWriteItem"), [2])
+        return proxied("target").add(deliver, begins("CREATE TABLE"), [0])
+
+    return arrange
+
+
+def test_a_late_write_of_a_killed_function_is_found_and_not_published(rows, deliver_late):
+    """The rows change while the write is on its way, and are copied again before the old ones arrive."""
+    delivered = deliver_late(lambda: rows.source("UPDATE {t} SET v = 'newer'"))
     assert_failed(rows, rows.run(), "expected the 3,000 items that were copied, found 3,000 items of other content")
     assert delivered
 
 
-def test_a_late_write_that_says_the_same_changes_nothing(rows, dynamodb, proxied):
-    late = []
-
-    def kill_and_keep(call):
-        late.append(call.forward)
-        call.kill_caller()
-
-    def deliver(_):
-        assert late[0]().status == 200
-        return True
-
-    dynamodb.add(kill_and_keep, about(rows, "BatchWriteItem"), [2])
-    delivered = proxied("target").add(deliver, lambda sql: sql.startswith("CREATE TABLE"), [0])
+def test_a_late_write_that_says_the_same_changes_nothing(rows, deliver_late):
+    delivered = deliver_late(lambda: None)
     assert_survived(rows, rows.run())
     assert delivered
 

@@ -14,28 +14,24 @@ from dataops.core.secrets import parse_secret
 from dataops.errors import SecretError
 from dataops.local import registry
 from tests.end_to_end.faults.conftest import ROWS, assert_failed, assert_survived, fill, is_old
-from tests.end_to_end.faults.mysql_proxy import cut_after, cut_before, cut_reply
+from tests.end_to_end.faults.mysql_proxy import begins, cut_after, cut_before, cut_reply
 
 PAGE = "SELECT `id`, `v`"
 """What every reading of a page of rows begins with."""
 CHUNKS = ROWS // 1000
 
 
-def is_page(sql):
-    return sql.startswith(PAGE)
-
-
 @pytest.mark.parametrize("rule", [cut_before, cut_after, cut_reply(20_000)], ids=["before", "after", "at a row"])
 @pytest.mark.parametrize("page", [2, CHUNKS * 2 + 2], ids=["copying", "comparing"])
 def test_a_connection_that_breaks_while_rows_are_read_is_made_again(rows, proxied, page, rule):
-    cut = proxied("source").add(rule, is_page, [page])
+    cut = proxied("source").add(rule, begins(PAGE), [page])
     assert_survived(rows, rows.run())
     assert cut
 
 
 def test_a_source_that_breaks_off_every_time_ends_the_run(rows, proxied):
     proxy = proxied("source")
-    proxy.add(cut_reply(20_000), is_page)
+    proxy.add(cut_reply(20_000), begins(PAGE))
     assert_failed(rows, rows.run(), "chunk", "MySQL error 2013 (connection lost)", mend=proxy.clear)
 
 
@@ -48,7 +44,7 @@ def test_a_source_that_stalls_is_cut_off_by_the_time_out_of_the_function(rows, p
         released.wait(60)
         return False
 
-    stalled = proxied("source").add(stall, is_page, [1])
+    stalled = proxied("source").add(stall, begins(PAGE), [1])
     result = rows.run()
     released.set()
     assert_survived(rows, result)
@@ -69,7 +65,7 @@ def test_only_chunks_that_changed_after_they_were_copied_are_copied_again(rows, 
         change(rows)
         return True
 
-    changed = proxied("source").add(change_now, lambda sql: sql.startswith("START TRANSACTION"), [0])
+    changed = proxied("source").add(change_now, begins("START TRANSACTION"), [0])
     result = rows.run(rows.batch(source__consistency=consistency))
     assert_survived(rows, result)
     attempts = [chunk.attempt for chunk in Control(result.record.run).chunks()]
@@ -135,7 +131,7 @@ def test_a_snapshot_that_takes_longer_than_a_function_may_run_is_refused(rows, p
         return True
 
     proxy = proxied("source")
-    proxy.add(wait, lambda sql: "UTC_TIMESTAMP" in sql)
+    proxy.add(wait, lambda statement: "UTC_TIMESTAMP" in statement.sql)
     result = rows.run(rows.batch(source__consistency="snapshot"))
     assert "take_snapshot: source" in result.record.cause
     assert "too large to be read in one snapshot within a function's time-out" in result.record.cause
@@ -156,7 +152,7 @@ def test_a_column_dropped_while_rows_are_copied_ends_the_run(rows, proxied):
         rows.source("ALTER TABLE {t} DROP COLUMN d")
         return True
 
-    proxied("source").add(drop, is_page, [3])
+    proxied("source").add(drop, begins(PAGE), [3])
     result = rows.run()
     assert "Unknown column" in result.record.cause
     assert is_old(rows)

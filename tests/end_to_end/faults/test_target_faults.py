@@ -8,7 +8,7 @@ import pytest
 
 from dataops.workbook.demo import open_server
 from tests.end_to_end.faults.conftest import ROWS, assert_failed, assert_survived, fill, is_old
-from tests.end_to_end.faults.mysql_proxy import cut_after, cut_before
+from tests.end_to_end.faults.mysql_proxy import begins, cut_after, cut_before
 
 CHANGES = {"swap": "RENAME TABLE", "upsert": "DELETE t"}
 """Mode -> how the first statement begins that changes the target."""
@@ -37,10 +37,6 @@ def other(mortal_server, rows):
     """A session of somebody else's on the target."""
     with closing(open_server(mortal_server.info)) as connection, connection.cursor() as cursor:
         yield lambda sql: cursor.execute(sql.format(t=rows.name))
-
-
-def begins(*words):
-    return lambda sql: sql.startswith(words)
 
 
 def await_row(root, sql):
