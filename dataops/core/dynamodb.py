@@ -62,7 +62,7 @@ class Access:
         self.client, self.patience = client, patience
         self.reads, self.writes = reads or Limiter(None), writes or Limiter(None)
         self._page_units = (self.reads.most or 0.0) * PAGE_SECONDS
-        self._page_items = max(1, int(self._page_units))
+        self._page_items = min(max(1, int(self._page_units)), MOST_PAGE_ITEMS)
 
     def send(
         self,
@@ -89,7 +89,8 @@ class Access:
         reply = self.send(table, operation, self.reads, patience, ReturnConsumedCapacity="TOTAL", **given)
         units = _consumed(reply)
         if "Limit" in given:
-            self._page_items = self._page_items * 2 if units <= self._page_units else max(1, self._page_items // 2)
+            items = self._page_items * 2 if units <= self._page_units else self._page_items // 2
+            self._page_items = min(max(1, items), MOST_PAGE_ITEMS)
         self.reads.spend(units)
         return reply
 
@@ -99,7 +100,7 @@ class Access:
 
         Begun at one unit an item, doubled after a page that cost less, halved after one that cost more.
         """
-        return {} if self.reads.most is None else {"Limit": min(self._page_items, MOST_PAGE_ITEMS)}
+        return {} if self.reads.most is None else {"Limit": self._page_items}
 
 
 def key_of(item: Item, keys: Sequence[str]) -> dict[str, Attribute]:

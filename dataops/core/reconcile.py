@@ -33,12 +33,12 @@ def take_snapshot(task: Task, until: Callable[[], bool]) -> None:
     if task.plan.batch.source.consistency != "snapshot" or all(chunk.verified for chunk in chunks):
         return
     with task.source_snapshot() as instant:
+        record = task.control.record()
+        assert record is not None
+        record.as_of = instant
+        task.control.save_record(record)
         for chunk in chunks:
             _copy_changed(task, chunk, until)
-    record = task.control.record()
-    assert record is not None
-    record.as_of = instant
-    task.control.save_record(record)
 
 
 def _copy_changed(task: Task, chunk: Chunk, until: Callable[[], bool]) -> None:

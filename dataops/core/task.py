@@ -80,18 +80,15 @@ class Task:
     def source_snapshot(self) -> Iterator[str]:
         """Within it the source connection reads the tables as they are now (InnoDB), without locking a row.
 
-        Gives that instant by the server's clock, in UTC.
-
-        Until its end the server holds back changes of the table's definition.
+        Gives that instant by the server's clock, in UTC (ISO-8601). Until its end the server holds back changes of the
+        table's definition.
         https://dev.mysql.com/doc/refman/8.4/en/innodb-consistent-read.html
         """
         with errors_located(f"source {self.plan.source.name}: taking a snapshot"):
             execute(self.source_connection, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             execute(self.source_connection, "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
-            instant = execute(self.source_connection, "SELECT DATE_FORMAT(UTC_TIMESTAMP(3), '%%Y-%%m-%%dT%%T.%%f')")[0][
-                0
-            ]
-        yield f"{instant[:-3]}Z"
+            ((instant,),) = execute(self.source_connection, "SELECT UTC_TIMESTAMP(3)")
+        yield f"{instant.replace(' ', 'T')}Z"
         with errors_located(f"source {self.plan.source.name}: ending a snapshot"):
             self.source_connection.commit()
 

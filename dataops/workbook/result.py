@@ -89,7 +89,7 @@ def first_failure(events: list[Any]) -> str:
         for name in ("taskFailedEventDetails", "lambdaFunctionFailedEventDetails"):
             if name in event:
                 told = event[name].get("cause", "")
-                with suppress(ValueError):
+                with suppress(ValueError, KeyError, TypeError):
                     told = json.loads(told)["errorMessage"]
                 return ": ".join(filter(None, [event[name].get("error", ""), told]))
     return ""
