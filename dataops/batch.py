@@ -88,6 +88,18 @@ class Index(_Keyed, frozen=True, kw_only=True):
     projection: Literal["ALL", "KEYS_ONLY"] | Include = "ALL"
 
 
+class AccessPattern(_Declared, frozen=True):
+    """A question that the items are to answer: those whose columns `equals` have certain values.
+
+    `attributes` are the columns that the answer needs (all, unless named). Only notebook 03 asks; a run does not.
+    """
+
+    name: str
+    equals: tuple[str, ...] = ()
+    attributes: tuple[str, ...] | None = None
+    reads_per_day: int = 0
+
+
 class DynamoDB(_Keyed, frozen=True, kw_only=True):
     """How the rows lie in DynamoDB. `max_write_units` and `max_read_units` are in units a second, over all workers."""
 
@@ -96,6 +108,7 @@ class DynamoDB(_Keyed, frozen=True, kw_only=True):
     write: Literal["put", "update"] = "put"
     max_write_units: int | None = None
     max_read_units: int | None = None
+    access_patterns: tuple[AccessPattern, ...] = ()
 
 
 class ColumnRule(_Declared, frozen=True):

@@ -91,13 +91,10 @@ def reconcile(batch: str, limit: int, repair: bool, json_: bool) -> int:
 
     Exit status 1 when they differ. Without --repair nothing is written anywhere.
     """
-    from dataops.workbook.reconcile import compare_batch, repair_batch
+    from dataops.workbook.reconcile import reconcile_batch
     from dataops.workbook.run import find_batch
-    from dataops.workbook.stack import attach
 
-    declared = find_batch(batch)
-    attach()
-    found = repair_batch(declared, limit) if repair else compare_batch(declared, limit)
+    found = reconcile_batch(find_batch(batch), repair=repair, limit=limit)
     if json_:
         click.echo(json.dumps(found.to_json(), ensure_ascii=False))
         return found.exit_status

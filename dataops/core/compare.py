@@ -116,7 +116,8 @@ class Comparison:
             if item is None:
                 yield of, Difference("dynamodb", "missing", of.key, expected=of.item)
             elif columns := self._unlike_attributes(of.item, item):
-                yield of, Difference("dynamodb", "different", of.key, columns, of.item, item)
+                cells = tuple((of.item.get(name), item.get(name)) for name in columns)
+                yield of, Difference("dynamodb", "different", of.key, columns, of.item, item, cells)
 
     def _unlike_attributes(self, expected: Item, found: Item) -> tuple[str, ...]:
         """The batch's own attributes that differ; the stamp and what others have added are none of them."""
@@ -134,9 +135,10 @@ class Comparison:
             if there is None:
                 yield of, Difference("target", "missing", of.key, expected=row)
                 continue
-            cells = zip(self._columns, row, there, strict=True)
-            if columns := tuple(column.name for column, *two in cells if not _same(column, *two)):
-                yield of, Difference("target", "different", of.key, columns, row, self._target_key_of(there))
+            pairs = zip(self._columns, zip(row, there, strict=True), strict=True)
+            if cells := {column.name: two for column, two in pairs if not _same(column, *two)}:
+                key = self._target_key_of(there)
+                yield of, Difference("target", "different", of.key, tuple(cells), row, key, tuple(cells.values()))
 
     # --- items without a source row ------------------------------------------------------------------------------
 
@@ -262,7 +264,7 @@ def open_comparison(batch: Batch) -> Comparison:
         source = describe_table(connection, batch.source.table, batch.source.database)
         require_fit(batch, source, None)
         require_unique_key(connection, batch, source)
-    target = _find_target(batch)
+    target = find_target(batch)
     generation = control.newest_generation(batch.batch) or 0
     plan = Plan("", batch, source, target or source, generation, key_of_rows(batch, source), chunks=0, workers=1)
     task = Task(control, plan)
@@ -282,7 +284,8 @@ def _has_table(task: Task) -> bool:
     return True
 
 
-def _find_target(batch: Batch) -> Table | None:
+def find_target(batch: Batch) -> Table | None:
+    """The batch's target table as it is now; None where it is missing."""
     with open_connection(batch.target.secret) as connection:
         database = batch.target.database or execute(connection, "SELECT DATABASE()")[0][0]
         if database is None or not exists(connection, database, batch.target.table):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable
 
@@ -24,6 +25,7 @@ def copy_chunk(task: Task, number: int, until: Callable[[], bool]) -> bool:
     if chunk.drifted:
         chunk = chunk.begin_again()
     reader, limit = task.source_reader(), task.page_rows
+    chunk.began = chunk.began or time.time()
     while not chunk.done:
         task.control.require_wanted()
         page = reader.read(unpack_key(chunk.cursor or chunk.lower), unpack_key(chunk.upper), limit)
@@ -31,6 +33,7 @@ def copy_chunk(task: Task, number: int, until: Callable[[], bool]) -> bool:
         chunk.done = not page
         if page:
             chunk.cursor = pack_key(reader.key_of(page[-1]))
+        chunk.ended = time.time()
         task.control.save_chunk(chunk)
         if until():
             break
@@ -42,6 +45,7 @@ def _copy_page(task: Task, chunk: Chunk, page: list[Row]) -> None:
     results = [codec.encode(row, emptied) for row in page]
     stamped = [(row, result) for row, result in zip(page, results, strict=True) if isinstance(result, dict)]
     stamp = {task.plan.batch.stamp: {"N": str(task.plan.stamp_of(chunk.id, chunk.attempt))}}
+    spent = task.shared_dynamodb.write_units
     try:
         refused = {fault.place: fault.reason for fault in task.writer.write([item | stamp for _, item in stamped])}
     except Unprocessed as error:
@@ -50,6 +54,7 @@ def _copy_page(task: Task, chunk: Chunk, page: list[Row]) -> None:
     rejections = [result for result in results if isinstance(result, Rejection)]
     rejections += [Rejection(codec.key_of(stamped[place][0]), "", reason) for place, reason in refused.items()]
     task.control.save_rejections(chunk, chunk.rejected, rejections)
+    chunk.write_units += task.shared_dynamodb.write_units - spent
     chunk.rows += len(page)
     chunk.rejected += len(rejections)
     chunk.dropped += sum(result is None for result in results)

@@ -6,7 +6,8 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import msgspec
 
-from dataops.core.item import Item
+from dataops.core.convert import Raw
+from dataops.core.item import Attribute, Item
 from dataops.core.normalize import Row
 
 Store: TypeAlias = Literal["dynamodb", "target"]
@@ -19,7 +20,7 @@ class Difference(NamedTuple):
     """One key under which a store does not hold what the source says, and the columns that differ.
 
     `expected` is the item or target row that should be there; `found` the item that is there, or the key values of
-    the target row that is there.
+    the target row that is there; `cells` are what is expected and what is found in each of `columns`.
     """
 
     store: Store
@@ -28,6 +29,7 @@ class Difference(NamedTuple):
     columns: tuple[str, ...] = ()
     expected: Item | Row | None = None
     found: Item | Row | None = None
+    cells: tuple[tuple[Attribute | Raw, Attribute | Raw], ...] = ()
 
 
 class Tally(msgspec.Struct):

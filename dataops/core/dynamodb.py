@@ -50,6 +50,8 @@ class Access:
     Here, and nowhere below, is decided what is repeated: throttling, 5xx, lost replies and connections, for about ten
     seconds with full jitter (`Patience`); so the client makes one attempt a call. What is left then is `Retryable`, and
     the state machine invokes the function again a few times. A permanent error is raised at once.
+
+    `write_units` counts what `write` took, as DynamoDB says: the table's and its indexes' together.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Access:
     ) -> None:
         self.client, self.patience = client, patience
         self.reads, self.writes = reads or Limiter(None), writes or Limiter(None)
+        self.write_units = 0.0
         self._page_units = (self.reads.most or 0.0) * PAGE_SECONDS
         self._page_items = min(max(1, int(self._page_units)), MOST_PAGE_ITEMS)
 
@@ -92,6 +95,12 @@ class Access:
             items = self._page_items * 2 if units <= self._page_units else self._page_items // 2
             self._page_items = min(max(1, items), MOST_PAGE_ITEMS)
         self.reads.spend(units)
+        return reply
+
+    def write(self, table: str, operation: Callable[..., Any], patience: Patience | None = None, **given: Any) -> Any:
+        """The reply to a write whose units were spent before."""
+        reply = self.send(table, operation, self.writes, patience, ReturnConsumedCapacity="TOTAL", **given)
+        self.write_units += _consumed(reply)
         return reply
 
     @property

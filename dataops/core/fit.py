@@ -47,23 +47,42 @@ def require_unique_key(
 
     Raises SchemaMismatch with the number of keys that several rows share; `report` is given the rows, at most 1,000.
     """
-    columns = list(dict.fromkeys(column for key in batch.dynamodb.keys for column in key_columns(key)))
+    columns = _item_key_columns(batch)
     _require_exact_keys(connection, batch, source, columns, report)
     if source.tells_apart(columns):
         return
-    exact = ", ".join(f"CAST({select_list([source.column(name)])} AS BINARY)" for name in columns)
-    where = "".join(f" WHERE {term}" for term in condition(batch.source.where))
-    groups = f"FROM {quote_table(source.database, source.name)}{where} GROUP BY {exact} HAVING COUNT(*) > 1"
+    exact, groups = _shared_keys(batch, source)
     with errors_located(f"source {source.name}: proving the key unique"):
         doubled = int(execute(connection, f"SELECT COUNT(*) FROM (SELECT 1 {groups}) doubled")[0][0])
         if doubled and report:
-            rows = _offending_rows(connection, batch, source, f"({exact}) IN (SELECT {exact} {groups})")
+            rows = offending_rows(connection, batch, source, f"({exact}) IN (SELECT {exact} {groups})")
             report([Rejection(row, columns[0], "shares its DynamoDB key with another row") for row in rows])
     if doubled:
         raise SchemaMismatch(
             f"dynamodb: {doubled:,} keys ({', '.join(columns)}) are shared by several rows of "
             f"{source.name}; each would overwrite another: add a column that tells them apart (the report lists the rows)"
         )
+
+
+def count_shared_keys(connection: Connection, batch: Batch, source: Table) -> int:
+    """How many source rows have a DynamoDB key that another has too."""
+    if source.tells_apart(_item_key_columns(batch)):
+        return 0
+    _, groups = _shared_keys(batch, source)
+    with errors_located(f"source {source.name}: counting shared keys"):
+        return int(execute(connection, f"SELECT COALESCE(SUM(n), 0) FROM (SELECT COUNT(*) n {groups}) shared")[0][0])
+
+
+def _item_key_columns(batch: Batch) -> list[str]:
+    return list(dict.fromkeys(column for key in batch.dynamodb.keys for column in key_columns(key)))
+
+
+def _shared_keys(batch: Batch, source: Table) -> tuple[str, str]:
+    """SQL for the exact key columns, and what follows SELECT to give a row for each key that several rows share."""
+    columns = (source.column(name) for name in _item_key_columns(batch))
+    exact = ", ".join(f"CAST({select_list([column])} AS BINARY)" for column in columns)
+    where = "".join(f" WHERE {term}" for term in condition(batch.source.where))
+    return exact, f"FROM {quote_table(source.database, source.name)}{where} GROUP BY {exact} HAVING COUNT(*) > 1"
 
 
 def _require_exact_keys(
@@ -83,18 +102,20 @@ def _require_exact_keys(
         with errors_located(f"source {source.name}: proving the key exact"):
             count = int(execute(connection, f"SELECT COUNT(*) FROM {table} WHERE {wrong}")[0][0])
             if count and report:
-                rows = _offending_rows(connection, batch, source, wrong)
+                rows = offending_rows(connection, batch, source, wrong)
                 report([Rejection(row, column.name, check[1]) for row in rows])
         if count:
             raise SchemaMismatch(f"source {source.name}: key column '{column.name}' {check[1]}, in {count:,} rows")
 
 
-def _offending_rows(connection: Connection, batch: Batch, source: Table, which: str) -> list[dict[str, str | None]]:
-    """What names the rows that `which` (SQL) picks to a person, at most 1,000 of them, in order of key."""
+def offending_rows(
+    connection: Connection, batch: Batch, source: Table, which: str, limit: int = SHOWN_ROWS
+) -> list[dict[str, str | None]]:
+    """What names the rows that `which` (SQL) picks to a person, at most `limit` of them, in order of key."""
     key = reading_key(batch, source)
     where = " AND ".join((which, *condition(batch.source.where)))
     table = quote_table(source.database, source.name)
-    sql = f"SELECT {select_list(key)} FROM {table} WHERE {where} ORDER BY {key_order(key)} LIMIT {SHOWN_ROWS}"
+    sql = f"SELECT {select_list(key)} FROM {table} WHERE {where} ORDER BY {key_order(key)} LIMIT {limit:d}"
     return [
         {column.name: key_text(raw) for column, raw in zip(key, row, strict=True)} for row in execute(connection, sql)
     ]
@@ -155,6 +176,10 @@ def _source_problems(batch: Batch, source: Table) -> Iterator[str]:
             yield f"normalize.columns: {_unknown(name, source)}"
     for place, key in _places(batch):
         yield from _key_problems(place, key, columns, source)
+    for number, pattern in enumerate(batch.dynamodb.access_patterns):
+        for name in (*pattern.equals, *(pattern.attributes or ())):
+            if name not in columns:
+                yield f"dynamodb.access_patterns[{number}]: {_unknown(name, source)}"
     for name in key_of_rows(batch, source):
         if name not in columns:
             yield f"source.columns: must hold the key column '{name}'"

@@ -40,12 +40,14 @@ def load_segment(task: Task, number: int, until: Callable[[], bool]) -> bool:
     """
     segment, columns = task.control.segment(number), task.target_columns()
     current, codec, connection = task.current_stamps(), task.codec, task.target_connection
+    segment.began = segment.began or time.time()
     for items in () if segment.done else _pages(task, segment):
         task.control.require_wanted()
         for item in items:
             task.require_current(item, current)
         load_rows(connection, task.plan, columns, [codec.decode(item) for item in items])
         segment.rows += len(items)
+        segment.ended = time.time()
         task.control.save_segment(segment)
         if until():
             break

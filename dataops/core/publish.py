@@ -133,6 +133,7 @@ def summarize_into(record: Record, control: Control, plan: Plan) -> Record:
     record.emptied = dict(sorted(emptied.items()))
     if plan.batch.read_query:
         record.outside = record.items - sum(sum(chunk.partitions.values()) for chunk in chunks)
+    record.write_units = sum(chunk.write_units for chunk in chunks)
     record.stale_deleted = control.sweep().deleted
     record.created_target, record.left_out = plan.created_target, list(plan.left_out)
     return record

@@ -38,7 +38,8 @@ class Chunk(msgspec.Struct):
     """A key range (over `lower`, up to `upper`) and what has been copied of it. Bounds and cursor are packed keys.
 
     `refused` of the `rejected` rows were refused by DynamoDB itself, and `refused_digest` is the digest of their items;
-    `digest` is that of the items written. `drifts` counts how often its source had changed since it was copied. `partitions` counts the items by the partition
+    `digest` is that of the items written; `write_units` are what DynamoDB said that they took, indexes included. `began`
+    and `ended` are seconds since 1970 by the workers' clocks: shown, and never compared. `drifts` counts how often its source had changed since it was copied. `partitions` counts the items by the partition
     that the target reads them from, where it reads by query or index.
     """
 
@@ -60,6 +61,9 @@ class Chunk(msgspec.Struct):
     verified: bool = False
     drifted: bool = False
     drifts: int = 0
+    write_units: float = 0.0
+    began: float = 0.0
+    ended: float = 0.0
 
     def begin_again(self) -> Chunk:
         """The chunk before anything of it was copied, one attempt later."""
@@ -82,7 +86,8 @@ class Stuck(msgspec.Struct, frozen=True):
 class Segment(msgspec.Struct):
     """A part of the items that one worker loads.
 
-    Of an index it is `partitions` (packed attributes); `found` items have been read of the one at `place`.
+    Of an index it is `partitions` (packed attributes); `found` items have been read of the one at `place`. `began` and
+    `ended` are as in `Chunk`.
     """
 
     id: int
@@ -92,6 +97,8 @@ class Segment(msgspec.Struct):
     done: bool = False
     place: int = 0
     found: int = 0
+    began: float = 0.0
+    ended: float = 0.0
 
 
 class Sweep(msgspec.Struct):
@@ -119,7 +126,8 @@ class Record(msgspec.Struct):
     """What ran, with what result: shown by `dataops runs`. Times are the state machine's, ISO-8601.
 
     `published` says that the target has this run's rows, whatever became of the run afterwards; `as_of` is the instant
-    of the source's clock that they are those of, where the batch reads in one snapshot.
+    of the source's clock that they are those of, where the batch reads in one snapshot. `write_units` are those that
+    the copy's last attempts took.
     """
 
     run: str
@@ -141,6 +149,7 @@ class Record(msgspec.Struct):
     published: bool = False
     resumed_by: str = ""
     as_of: str = ""
+    write_units: float = 0.0
 
     @property
     def accounted(self) -> int:

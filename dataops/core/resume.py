@@ -47,7 +47,7 @@ def inherit_chunks(control: Control, batch: Batch, failed: Control, plan: Plan, 
             raise Permanent(f"run {plan.run}: chunk {chunk.id} was begun too often; run it anew, without --resume")
         stays = chunk.done and not chunk.drifted and not (chunk.rejected and batch.on_reject == "fail")
         if stays:
-            chunk.verified = False
+            chunk.verified, chunk.write_units, chunk.began, chunk.ended = False, 0.0, 0.0, 0.0
             control.save_rejections(chunk, 0, failed.rejections_of(chunk))
         else:
             chunk = chunk.begin_again()

@@ -52,10 +52,8 @@ class PutWriter:
         places = {self._identity(item): start + place for place, item in enumerate(batch)}
         pending: list[Any] = [{"PutRequest": {"Item": item}} for item in batch]
         while pending:
-            reply = access.send(
-                self._table, access.client.batch_write_item, access.writes, patience,
-                RequestItems={self._table: pending},
-            )  # fmt: skip
+            requests: Any = {self._table: pending}
+            reply = access.write(self._table, access.client.batch_write_item, patience, RequestItems=requests)
             left = reply["UnprocessedItems"].get(self._table, [])
             if len(left) < len(pending):
                 patience.begin_again()
@@ -74,7 +72,7 @@ class PutWriter:
         access = self._access
         for place, item in enumerate(batch):
             try:
-                access.send(self._table, access.client.put_item, access.writes, TableName=self._table, Item=item)
+                access.write(self._table, access.client.put_item, TableName=self._table, Item=item)
             except SchemaMismatch as error:
                 yield Unwritable(place, str(error).rpartition(": ")[2])
 
@@ -94,8 +92,8 @@ class UpdateWriter:
         for place, item in enumerate(items):
             access.writes.spend(write_units(item))
             try:
-                access.send(
-                    self._table, access.client.update_item, access.writes,
+                access.write(
+                    self._table, access.client.update_item,
                     TableName=self._table, Key=key_of(item, self._keys), **self._changes(item),
                 )  # fmt: skip
             except SchemaMismatch as error:

@@ -5,17 +5,29 @@ The names that notebooks use stand here.
 
 from dataops.workbook.diagram import draw_machine
 from dataops.workbook.inspect import open_source, require_rows
+from dataops.workbook.normalization import preview_normalization, require_storable
+from dataops.workbook.projection import preview_projection, require_projection
+from dataops.workbook.reconcile import reconcile_batch, require_agreement
 from dataops.workbook.report import counts_table, draw_outcome, rejections_table, require_success
 from dataops.workbook.run import find_batch, run_batch
+from dataops.workbook.timeline import draw_consumption, draw_timeline
 
 __all__ = [
     "counts_table",
+    "draw_consumption",
     "draw_machine",
     "draw_outcome",
+    "draw_timeline",
     "find_batch",
     "open_source",
+    "preview_normalization",
+    "preview_projection",
+    "reconcile_batch",
     "rejections_table",
+    "require_agreement",
+    "require_projection",
     "require_rows",
+    "require_storable",
     "require_success",
     "run_batch",
 ]

@@ -10,8 +10,11 @@ import msgspec
 
 from dataops.batch import Batch
 from dataops.core.compare import open_comparison
-from dataops.core.difference import STORES, Difference, Store, Tally
+from dataops.core.difference import KINDS, STORES, Difference, Store, Tally
 from dataops.core.mend import Mended, RepairLease, mend, require_mendable
+from dataops.errors import Unaccounted
+from dataops.workbook.normalization import spell_cell
+from dataops.workbook.stack import attach
 from dataops.workbook.table import Table
 
 
@@ -25,6 +28,7 @@ class Reconciled(msgspec.Struct, frozen=True):
     listed: tuple[Difference, ...]
     notes: tuple[str, ...] = ()
     mended: Mended | None = None
+    batch: str = ""
 
     @property
     def exit_status(self) -> int:
@@ -35,6 +39,42 @@ class Reconciled(msgspec.Struct, frozen=True):
         """The listed differences."""
         rows = [(_spell(of.key), of.store, of.kind, ", ".join(of.columns) or "-") for of in self.listed]
         return Table(("key", "store", "what", "columns"), rows)
+
+    def stores(self) -> Table:
+        """What each store holds, what the source's rows stand for there, and how many keys are not so."""
+        tally = self.tally
+        held = {"dynamodb": tally.dynamodb_items, "target": tally.target_rows}
+        rows: list[tuple[Any, ...]] = [("source", tally.source_rows, "-", *["-"] * len(KINDS))]
+        rows += [(store, held[store], tally.expected[store], *tally.counts[store].values()) for store in STORES]
+        aside = f"of the source's rows {tally.dropped:,} are dropped by the transform and {tally.rejected:,} rejected"
+        aside += f"; {tally.outside:,} lie outside the partition read" if tally.outside else ""
+        return Table(("store", "rows or items", "expected", *KINDS), rows, aside, right=("expected", *KINDS))
+
+    def cells(self) -> Table:
+        """The listed differences down to the cell: what the source says should be there, and what is."""
+        rows: list[tuple[Any, ...]] = []
+        for of in self.listed:
+            names = zip(of.columns, of.cells, strict=False)
+            told = [(name, spell_cell(expected), spell_cell(found)) for name, (expected, found) in names]
+            rows += [(_spell(of.key), of.store, of.kind, *cell) for cell in told or [("-", "-", "-")]]
+        shown = (
+            f"the first {len(self.listed):,} of {self.tally.differences:,} differences" if rows else "no differences"
+        )
+        return Table(("key", "store", "what", "column", "expected", "found"), rows, "; ".join((shown, *self.notes)))
+
+    def repaired(self) -> Table:
+        """What a repair did; nothing where none was asked for."""
+        done = self.mended
+        rows = (
+            [
+                ("items put or deleted", done.items),
+                ("target rows changed", done.rows),
+                ("items left as they are", done.left),
+            ]
+            if done
+            else []
+        )
+        return Table(("repair", "count"), rows)
 
     def summary(self) -> str:
         """One line of counts."""
@@ -76,7 +116,24 @@ def compare_batch(batch: Batch, limit: int = 100, mended: Mended | None = None) 
         elif expected and tally.counts[store]["missing"] == expected > limit:
             notes.append(f"{names[store]} holds nothing of what was expected: {expected:,} keys")
             listed = [of for of in listed if (of.store, of.kind) != (store, "missing")]
-    return Reconciled(tally, tuple(listed[:limit]), tuple(notes), mended)
+    return Reconciled(tally, tuple(listed[:limit]), tuple(notes), mended, batch.batch)
+
+
+def reconcile_batch(batch: Batch, *, repair: bool = False, limit: int = 100) -> Reconciled:
+    """Compare the three stores of a batch as they are now, after a repair where one is asked for.
+
+    Raises what `repair_batch` raises.
+    """
+    attach()
+    return repair_batch(batch, limit) if repair else compare_batch(batch, limit)
+
+
+def require_agreement(found: Reconciled) -> str:
+    """The verdict on a comparison. Raises Unaccounted when the stores do not agree."""
+    told = f"{found.batch}: {'; '.join((*found.notes, found.summary()))}"
+    if found.exit_status:
+        raise Unaccounted(told)
+    return told
 
 
 def repair_batch(batch: Batch, limit: int = 100) -> Reconciled:
@@ -98,7 +155,7 @@ def _first(differences: Iterable[Difference], limit: int) -> Iterator[Difference
     for of in differences:
         seen[of.store, of.kind] += 1
         if seen[of.store, of.kind] <= limit:
-            yield of._replace(expected=None, found=None)
+            yield of._replace(expected=None, found=None)  # whole items and rows; `cells` are what is shown
 
 
 def _spell(key: dict[str, str | None]) -> str:

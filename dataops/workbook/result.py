@@ -34,6 +34,23 @@ class StateTime(msgspec.Struct, frozen=True):
     visits: int
 
 
+class Visit(msgspec.Struct, frozen=True):
+    """One passage through a state; `began` and `ended` are seconds since 1970, `ended` 0 where it never left."""
+
+    name: str
+    began: float
+    ended: float
+
+
+class Work(msgspec.Struct, frozen=True):
+    """A chunk that was copied or a segment that was loaded, in times as of a `Visit`, by the workers' clocks."""
+
+    name: str
+    rows: int
+    began: float
+    ended: float
+
+
 class Snapshot(msgspec.Struct, frozen=True):
     """How far a running execution has come."""
 
@@ -54,6 +71,9 @@ class RunResult(msgspec.Struct, frozen=True):
     rejections: tuple[Rejection, ...]
     folder: Path | None
     definition: str
+    visits: tuple[Visit, ...] = ()
+    copied: tuple[Work, ...] = ()
+    loaded: tuple[Work, ...] = ()
 
     @property
     def exit_status(self) -> int:
@@ -79,7 +99,7 @@ class RunResult(msgspec.Struct, frozen=True):
             **{name: getattr(record, name) for name in names},
             "rejections": [msgspec.to_builtins(rejection) for rejection in self.rejections],
             "seconds": round(self.seconds, 3), "states": [msgspec.to_builtins(state) for state in self.states],
-            "left_out": record.left_out, "as_of": record.as_of, "cause": record.cause,
+            "write_units": record.write_units, "left_out": record.left_out, "as_of": record.as_of, "cause": record.cause,
         }  # fmt: skip
 
 
@@ -93,6 +113,21 @@ def first_failure(events: list[Any]) -> str:
                     told = json.loads(told)["errorMessage"]
                 return ": ".join(filter(None, [event[name].get("error", ""), told]))
     return ""
+
+
+def list_visits(events: list[Any]) -> tuple[Visit, ...]:
+    """Every passage through a state in an execution's history, in order of entry."""
+    visits: list[Visit] = []
+    open_at: dict[str, int] = {}
+    for event in events:
+        at = event["timestamp"].timestamp()
+        if "stateEnteredEventDetails" in event:
+            open_at[event["stateEnteredEventDetails"]["name"]] = len(visits)
+            visits.append(Visit(event["stateEnteredEventDetails"]["name"], at, 0.0))
+        elif "stateExitedEventDetails" in event:
+            place = open_at[event["stateExitedEventDetails"]["name"]]
+            visits[place] = msgspec.structs.replace(visits[place], ended=at)
+    return tuple(visits)
 
 
 def state_times(events: list[Any], definition: str, status: str) -> tuple[StateTime, ...]:

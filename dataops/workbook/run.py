@@ -7,6 +7,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -18,7 +19,7 @@ from dataops.core.normalize import Rejection
 from dataops.core.records import Record
 from dataops.errors import BatchFileError, Permanent
 from dataops.workbook.report import write_report
-from dataops.workbook.result import RunResult, Snapshot, first_failure, state_times
+from dataops.workbook.result import RunResult, Snapshot, Work, first_failure, list_visits, state_times
 from dataops.workbook.stack import attach, deploy_to_stack
 
 if TYPE_CHECKING:
@@ -70,12 +71,14 @@ def run_batch(
     workers: int = 4,
     create_target: bool = False,
     resume: str | None = None,
+    scheduled: str = "",
     progress: Progress | None = None,
     folder: Path | None = None,
 ) -> RunResult:
     """Start the state machine on a batch, wait for its end, and write `runs/<run>/`.
 
-    With `resume` (a failed run's name) the new run goes on from the chunks that the failed one has copied.
+    With `resume` (a failed run's name) the new run goes on from the chunks that the failed one has copied. `scheduled` is
+    the instant (ISO-8601, UTC) that a schedule means: of several runs for one instant only the first is not skipped.
     On KeyboardInterrupt the run is asked to stop, rolls back, and is given as failed.
     """
     import boto3
@@ -87,6 +90,7 @@ def run_batch(
     machine = _machine_arn()
     run = f"{batch.batch}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(2)}"
     order = {"batch": msgspec.to_builtins(batch), "workers": workers, "create_target": create_target, "resume": resume}
+    order |= {"scheduled": require_instant(scheduled)} if scheduled else {}
     execution = sfn.start_execution(stateMachineArn=machine, name=run, input=json.dumps(order))["executionArn"]
     control = Control(run)
     try:
@@ -95,6 +99,20 @@ def run_batch(
         stop_run(sfn, execution, control)
     result = _result(sfn, execution, control, batch, time.monotonic() - started)
     return _write(result, (folder or runs_folder()) / run)
+
+
+def require_instant(text: str) -> str:
+    """The instant in a text, as `2026-11-24T00:00:00Z`: one spelling, so that it can be claimed once.
+
+    Raises BatchFileError for what is no date and time, or names no time zone.
+    """
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        instant = None
+    if instant is None or instant.tzinfo is None:
+        raise BatchFileError("scheduled: expected an instant such as 2026-11-24T00:00:00Z, found another text")
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def stop_run(sfn: SFNClient, execution: str, control: Control) -> None:
@@ -149,7 +167,9 @@ def _result(sfn: SFNClient, execution: str, control: Control, batch: Batch, seco
         status, record.cause = "failed", f"the execution succeeded, but the record says {record.status}"
     return RunResult(
         record, status, seconds, state_times(events, definition, described["status"]),
-        tuple(control.rejections(SHOWN_REJECTIONS)), None, definition,
+        tuple(control.rejections(SHOWN_REJECTIONS)), None, definition, list_visits(events),
+        tuple(Work(f"chunk {of.id}", of.rows, of.began, of.ended) for of in control.chunks()),
+        tuple(Work(f"segment {of.id}", of.rows, of.began, of.ended) for of in control.segments()),
     )  # fmt: skip
 
 

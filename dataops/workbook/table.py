@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from decimal import Decimal
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from unicodedata import east_asian_width
+
+if TYPE_CHECKING:
+    import pandas
 
 SHOWN, TITLE = 60, 2000
 """Characters of a text that are shown, and those that the cell's title holds (the whole text, unless it is huge)."""
 
 _TABLE = "border-collapse:collapse;font:13px system-ui,sans-serif;margin:4px 0"
-_HEAD = "text-align:{align};padding:4px 12px;border-bottom:2px solid #8a93a0;font-weight:600"
+_HEAD = "text-align:{align};padding:4px 12px;border-bottom:2px solid #8a93a0;font-weight:600;white-space:nowrap"
 _CELL = "text-align:{align};padding:3px 12px;border-bottom:1px solid rgba(138,147,160,.35);white-space:{space}"
 _WRAP = "pre-wrap;min-width:8em;max-width:28em"
 _MARK = '<span style="color:#8a93a0;font-style:italic">{}</span>'
@@ -48,10 +51,10 @@ class Table:
         )
         body = "".join(f"<tr>{''.join(map(_cell, row, align, self._wrapped))}</tr>\n" for row in self.rows)
         none = f'<tr><td colspan="{len(self.columns)}" style="{_CELL.format(align="left", space="pre")}">{_MARK.format("no rows")}</td></tr>\n'
-        caption = f'<caption style="text-align:left;padding:4px 0">{escape(self.caption)}</caption>'
+        caption = f'<caption style="text-align:left;padding:4px 0;white-space:nowrap">{escape(self.caption)}</caption>'
         return (
-            f'<table style="{_TABLE}">{caption if self.caption else ""}'
-            f"<thead><tr>{head}</tr></thead>\n<tbody>{body or none}</tbody></table>"
+            f'<div style="overflow-x:auto"><table style="{_TABLE}">{caption if self.caption else ""}'
+            f"<thead><tr>{head}</tr></thead>\n<tbody>{body or none}</tbody></table></div>"
         )
 
     def __repr__(self) -> str:
@@ -71,11 +74,30 @@ class Table:
             lines.append("  ".join(cells))
         return "\n".join(lines)
 
+    def frame(self) -> pandas.DataFrame:
+        """The table as a pandas DataFrame; every value stays the object that it is (nothing becomes a float or NaN)."""
+        import pandas
+
+        return pandas.DataFrame(self.rows, columns=list(self.columns), dtype=object)
+
     def _is_number(self, place: int) -> bool:
         values = [row[place] for row in self.rows if row[place] is not None]
         return bool(values) and all(
             isinstance(value, int | float | Decimal) and not isinstance(value, bool) for value in values
         )
+
+
+class Tables:
+    """Several tables, one under the other."""
+
+    def __init__(self, tables: Sequence[Table]) -> None:
+        self.tables = tuple(tables)
+
+    def _repr_html_(self) -> str:
+        return "\n".join(table._repr_html_() for table in self.tables)
+
+    def __repr__(self) -> str:
+        return "\n\n".join(map(repr, self.tables))
 
 
 def _cell(value: Any, align: str, wrapped: bool) -> str:

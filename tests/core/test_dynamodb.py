@@ -214,11 +214,12 @@ def test_throttled_reads_and_writes_slow_down_each_their_own_limiter(stubbed):
 def test_what_comes_back_unprocessed_is_sent_again(stubbed):
     access, stub = stubbed
     first, second = ({"PutRequest": {"Item": item(number)}} for number in range(2))
-    stub.add_response(
-        "batch_write_item", {"UnprocessedItems": {"t": [second]}}, {"RequestItems": {"t": [first, second]}}
-    )
-    stub.add_response("batch_write_item", {"UnprocessedItems": {}}, {"RequestItems": {"t": [second]}})
+    total = {"ReturnConsumedCapacity": "TOTAL"}
+    for sent, back, units in (([first, second], [second], 3.0), ([second], [], 4.0)):
+        reply = {"UnprocessedItems": {"t": back} if back else {}, "ConsumedCapacity": [{"CapacityUnits": units}]}
+        stub.add_response("batch_write_item", reply, {"RequestItems": {"t": sent}, **total})
     assert PutWriter(access, "t", KEYS).write([item(0), item(1)]) == []
+    assert access.write_units == 7.0
     stub.assert_no_pending_responses()
 
 
