@@ -137,34 +137,45 @@ def package(output: Path, batches: tuple[str, ...], json_: bool) -> int:
 @click.option("-n", "count", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many.")
 @as_json
 def runs(count: int, json_: bool) -> int:
-    """What ran, when, with what result; the newest first."""
+    """What ran, when, with what result; the newest first. Notebooks that ran unattended from here follow."""
     import msgspec
 
     from dataops.core.control import Control
-    from dataops.workbook.report import runs_table
+    from dataops.workbook.notebook import list_outcomes
+    from dataops.workbook.report import notebooks_table, runs_table
+    from dataops.workbook.run import runs_folder
     from dataops.workbook.stack import attach
 
     attach()
-    records = Control("").records(count)
+    records, outcomes = Control("").records(count), list_outcomes(runs_folder(), count)
     if json_:
         click.echo(json.dumps([msgspec.to_builtins(record) for record in records], ensure_ascii=False))
-    else:
-        click.echo(runs_table(records).text())
+        return 0
+    click.echo(runs_table(records).text())
+    if outcomes:
+        click.echo(f"\n{notebooks_table(outcomes).text()}")
     return 0
 
 
 @click.command()
 @click.argument("name")
 @click.option("-p", "parameters", type=(str, str), multiple=True, metavar="KEY VALUE", help="A parameter; repeatable.")
+@click.option("--scheduled", metavar="INSTANT", help="The scheduled instant, such as 2026-11-24T00:00:00Z.")
+@click.option(
+    "--timeout", type=click.IntRange(1), default=14400, show_default=True, help="Seconds that a cell may take."
+)
 @as_json
-def notebook(name: str, parameters: tuple[tuple[str, str], ...], json_: bool) -> int:
+def notebook(
+    name: str, parameters: tuple[tuple[str, str], ...], scheduled: str | None, timeout: int, json_: bool
+) -> int:
     """Run notebook NAME unattended, its parameters checked first; output and a page to read go under runs/."""
     from dataops.workbook.notebook import run_notebook
-    from dataops.workbook.run import runs_folder
+    from dataops.workbook.run import require_instant, runs_folder
     from dataops.workbook.stack import attach
 
+    given = {**dict(parameters), **({"scheduled": require_instant(scheduled)} if scheduled else {})}
     attach()
-    done = run_notebook(name, dict(parameters), runs_folder())
+    done = run_notebook(name, given, runs_folder(), timeout)
     shown = {"notebook": done.notebook, "status": done.status, "output": str(done.output), "page": str(done.page)}
     if json_:
         click.echo(json.dumps({**shown, "seconds": round(done.seconds, 3), "cause": done.cause}))

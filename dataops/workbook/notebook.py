@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import keyword
+import os
 import re
 import secrets
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -24,6 +26,11 @@ SCRIPT = re.compile(r"<script\b.*?</script>", re.IGNORECASE | re.DOTALL)
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:"
 
 
+OUTCOME = "outcome.json"
+CELL_SECONDS = 4 * 3600
+"""Seconds that a cell may take: longer than any run's functions would be tried."""
+
+
 class NotebookRun(msgspec.Struct, frozen=True):
     """A notebook that has ended. `cause` is empty when every cell succeeded; `page` shows it without its code."""
 
@@ -35,6 +42,17 @@ class NotebookRun(msgspec.Struct, frozen=True):
     cause: str = ""
 
 
+class Outcome(msgspec.Struct, frozen=True):
+    """What became of a notebook, kept in its folder: `status` is running, succeeded or failed; `pid` ran it."""
+
+    notebook: str
+    started: str
+    status: str
+    pid: int
+    cause: str = ""
+    seconds: float = 0.0
+
+
 class _Parameter(msgspec.Struct, frozen=True):
     name: str
     inferred_type_name: str
@@ -42,8 +60,11 @@ class _Parameter(msgspec.Struct, frozen=True):
     help: str
 
 
-def run_notebook(name: str | Path, parameters: Mapping[str, Value], folder: Path) -> NotebookRun:
-    """Execute a notebook into a new folder of its own under `folder`; a failing cell gives `status` failed.
+def run_notebook(
+    name: str | Path, parameters: Mapping[str, Value], folder: Path, cell_seconds: int = CELL_SECONDS
+) -> NotebookRun:
+    """Execute a notebook into a new folder of its own under `folder`; a failing cell gives `status` failed, and so does
+    one that takes longer than `cell_seconds` and a kernel that dies. `outcome.json` there says how it went, from the start.
 
     Texts are converted to the types that the notebook's parameters cell declares. Raises BatchFileError, before
     anything runs, for a notebook that is not there and for a parameter that it does not take.
@@ -55,9 +76,36 @@ def run_notebook(name: str | Path, parameters: Mapping[str, Value], folder: Path
     place = folder / f"{path.stem}-{stamp}-{secrets.token_hex(2)}"
     place.mkdir(parents=True)
     output = place / path.name
-    cause = _execute(path, output, values)
-    page = _write_page(output)
-    return NotebookRun(path.stem, "failed" if cause else "succeeded", time.monotonic() - started, output, page, cause)
+    begun = Outcome(path.stem, stamp, "running", os.getpid())
+    _save(place, begun)
+    try:
+        cause = _execute(path, output, values, cell_seconds)
+    except BaseException as error:
+        _save(place, msgspec.structs.replace(begun, status="failed", cause=f"was stopped ({type(error).__name__})"))
+        raise
+    seconds, status = time.monotonic() - started, "failed" if cause else "succeeded"
+    _save(place, msgspec.structs.replace(begun, status=status, cause=cause, seconds=round(seconds, 3)))
+    return NotebookRun(path.stem, status, seconds, output, _write_page(output), cause)
+
+
+def list_outcomes(folder: Path, count: int) -> list[tuple[str, Outcome]]:
+    """The newest notebooks that ran into `folder`, each with its own folder's name; cut off where nobody ran it to its
+    end."""
+    found = []
+    for file in folder.glob(f"*/{OUTCOME}"):
+        with suppress(OSError, msgspec.MsgspecError):
+            outcome = msgspec.json.decode(file.read_bytes(), type=Outcome)
+            if outcome.status == "running" and not Path(f"/proc/{outcome.pid}").exists():
+                outcome = msgspec.structs.replace(outcome, status="cut off")
+            found.append((file.parent.name, outcome))
+    return sorted(found, key=lambda entry: (entry[1].started, entry[0]), reverse=True)[:count]
+
+
+def _save(place: Path, outcome: Outcome) -> None:
+    """Overwrite a notebook's outcome, all or nothing."""
+    draft = place / f".{OUTCOME}"
+    draft.write_bytes(msgspec.json.encode(outcome))
+    draft.replace(place / OUTCOME)
 
 
 def find_notebook(name: str | Path) -> Path:
@@ -121,7 +169,7 @@ def _convert(value: Value, of: str, where: str) -> Value:
         raise BatchFileError(f"{where}: expected {expected}, found another text") from None
 
 
-def _execute(path: Path, output: Path, values: Mapping[str, Value]) -> str:
+def _execute(path: Path, output: Path, values: Mapping[str, Value], cell_seconds: int) -> str:
     """Run every cell, in the caller's folder; gives why it failed, in one line.
 
     What papermill raises decides, not what is in the file. Of an error that is not ours only the name is told: its
@@ -134,7 +182,7 @@ def _execute(path: Path, output: Path, values: Mapping[str, Value]) -> str:
     try:
         papermill.execute_notebook(
             str(path), str(output), parameters=dict(values), kernel_name="python3", progress_bar=False,
-            log_output=False, config=Config({"KernelManager": {"transport_encryption": "auto"}}),
+            log_output=False, execution_timeout=cell_seconds, config=Config({"KernelManager": {"transport_encryption": "auto"}}),
         )  # fmt: skip
     except papermill.PapermillExecutionError as error:
         ours = hasattr(errors, error.ename)

@@ -10,6 +10,7 @@ from pathlib import Path
 from dataops.core.records import Record
 from dataops.errors import Permanent
 from dataops.workbook.diagram import Svg, draw_machine
+from dataops.workbook.notebook import Outcome
 from dataops.workbook.result import RunResult, StateTime
 from dataops.workbook.table import Table
 
@@ -44,6 +45,12 @@ def runs_table(records: Sequence[Record]) -> Table:
         for record in records
     ]  # fmt: skip
     return Table(heads, rows)
+
+
+def notebooks_table(outcomes: Sequence[tuple[str, Outcome]]) -> Table:
+    """Which notebooks ran unattended, when, with what result, in the order given."""
+    rows = [(folder, of.started, of.status, round(of.seconds, 1), of.cause or "-") for folder, of in outcomes]
+    return Table(("notebook", "started", "status", "seconds", "cause"), rows)
 
 
 def rejections_table(result: RunResult) -> Table:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import nbformat
 import pytest
 
 from dataops.errors import BatchFileError
-from dataops.workbook.notebook import check_parameters, find_notebook, run_notebook
+from dataops.workbook.notebook import check_parameters, find_notebook, list_outcomes, run_notebook
 
 DECLARED = """\
 name: str = "a"  # a text
@@ -129,6 +131,34 @@ def test_a_kernel_that_dies_is_a_failure(notebook, tmp_path):
     run = run_notebook(notebook("import os; os._exit(1)"), {}, tmp_path)
     assert run.status == "failed"
     assert "kernel did not finish" in run.cause
+
+
+def test_a_cell_that_takes_too_long_is_a_failure(notebook, tmp_path):
+    run = run_notebook(notebook("import time; time.sleep(60)"), {}, tmp_path, cell_seconds=1)
+    assert run.status == "failed"
+    assert "kernel did not finish (CellTimeoutError)" in run.cause
+
+
+def test_what_became_of_each_is_listed_with_the_newest_first(notebook, tmp_path):
+    run_notebook(notebook(), {}, tmp_path)
+    run_notebook(notebook("raise SystemError('Sato')"), {}, tmp_path)
+    outcomes = [outcome for _, outcome in list_outcomes(tmp_path, 10)]
+    assert sorted((of.status, of.notebook, of.cause) for of in outcomes) == [
+        ("failed", "probe", "probe.ipynb: cell 2: SystemError; see probe.ipynb"), ("succeeded", "probe", ""),
+    ]  # fmt: skip
+    assert len(list_outcomes(tmp_path, 1)) == 1
+
+
+def test_one_that_was_killed_is_told_as_cut_off(notebook, tmp_path):
+    code = (
+        "import sys, pathlib; from dataops.workbook.notebook import run_notebook;"
+        "run_notebook(pathlib.Path(sys.argv[1]), {}, pathlib.Path(sys.argv[2]))"
+    )
+    path = notebook("import os, signal; os.kill(os.getppid(), signal.SIGKILL)")
+    done = subprocess.run([sys.executable, "-c", code, path, tmp_path], capture_output=True, check=False)
+    assert done.returncode == -signal.SIGKILL
+    ((_, outcome),) = list_outcomes(tmp_path, 10)
+    assert outcome.status == "cut off"
 
 
 def test_it_runs_in_the_caller_s_folder_with_this_python(notebook, tmp_path, monkeypatch):
