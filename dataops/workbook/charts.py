@@ -84,9 +84,11 @@ def draw_histogram(heights: Sequence[tuple[float, float]], title: str, unit: str
     return pictures[0]
 
 
-def draw_compared(rows: Sequence[tuple[str, float, float, str]], title: str, names: tuple[str, str]) -> Picture:
+def draw_compared(
+    rows: Sequence[tuple[str, float, float, str]], title: str, names: tuple[str, str], name: str
+) -> Picture:
     """Two bars a row: (label, first, second, note at the second's end); each row has a scale of its own."""
-    with _figure(9, 0.75 + 0.62 * len(rows), title) as (figure, pictures):
+    with _figure(9, 0.75 + 0.62 * len(rows), title, name) as (figure, pictures):
         ax = figure.subplots()
         for place, (_, first, second, note) in enumerate(rows):
             most = max(first, second, 1e-9)
@@ -114,10 +116,10 @@ class Span(NamedTuple):
     note: str = ""
 
 
-def draw_spans(lanes: Sequence[tuple[str, Sequence[Span]]], title: str) -> Picture:
+def draw_spans(lanes: Sequence[tuple[str, Sequence[Span]]], title: str, name: str) -> Picture:
     """A timeline: a lane for each name, with what happened in it."""
     height = 0.9 + 0.27 * len(lanes)
-    with _figure(11, height, title) as (figure, pictures):
+    with _figure(11, height, title, name) as (figure, pictures):
         ax = figure.subplots()
         end = max((span.ended for _, spans in lanes for span in spans), default=1.0)
         for place, (_, spans) in enumerate(lanes):
@@ -136,8 +138,8 @@ def draw_spans(lanes: Sequence[tuple[str, Sequence[Span]]], title: str) -> Pictu
 
 
 @contextmanager
-def _figure(width: float, height: float, title: str) -> Iterator[tuple[Figure, list[Picture]]]:
-    """A figure of so many inches; the list holds its picture afterwards.
+def _figure(width: float, height: float, title: str, name: str = "") -> Iterator[tuple[Figure, list[Picture]]]:
+    """A figure of so many inches; the list holds its picture afterwards, called `name` where its title varies.
 
     matplotlib would tell the notebook's reader of its font cache and of letters that no font has.
     """
@@ -156,7 +158,7 @@ def _figure(width: float, height: float, title: str) -> Iterator[tuple[Figure, l
         yield figure, pictures
         buffer = BytesIO()
         figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
-    pictures.append(Picture(buffer.getvalue(), round(width * 90), title))
+    pictures.append(Picture(buffer.getvalue(), round(width * 90), name or title))
 
 
 def _plain(ax: Axes, counts: bool = False) -> None:

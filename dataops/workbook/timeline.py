@@ -34,8 +34,8 @@ def draw_timeline(result: RunResult) -> Picture:
         *_lanes(result.copied, started, BLUE, "all chunks"),
         *_lanes(result.loaded, started, AMBER, "all segments"),
     ]
-    title = f"{result.record.batch}: {result.status} in {ended - started:.1f} s"
-    return draw_spans(lanes, title + "".join(_rates(result)))
+    title = f"{result.record.batch}: {result.status} in {ended - started:.1f} s{''.join(rates(result))}"
+    return draw_spans(lanes, title, f"{result.record.batch}: timeline")
 
 
 def draw_consumption(result: RunResult, forecast: ProjectionPreview) -> Picture:
@@ -52,7 +52,8 @@ def draw_consumption(result: RunResult, forecast: ProjectionPreview) -> Picture:
     reads = (
         f"; a run reads about {forecast.run_read_units:,.0f} RCU, $ {dollars(prices.reads(forecast.run_read_units))}"
     )
-    return draw_compared(rows, f"{result.record.batch}: write units{reads}", ("forecast", "this run"))
+    title = f"{result.record.batch}: write units{reads}"
+    return draw_compared(rows, title, ("forecast", "this run"), f"{result.record.batch}: write units")
 
 
 def _lanes(works: Sequence[Work], started: float, color: str, name: str) -> Iterator[tuple[str, list[Span]]]:
@@ -64,7 +65,8 @@ def _lanes(works: Sequence[Work], started: float, color: str, name: str) -> Iter
         yield from ((f"   {span.name}", [span]) for span in spans)
 
 
-def _rates(result: RunResult) -> Iterator[str]:
+def rates(result: RunResult) -> Iterator[str]:
+    """How many rows a second were copied and loaded, each as the end of a sentence."""
     for word, works in (("copied", result.copied), ("loaded", result.loaded)):
         timed = [work for work in works if work.ended]
         seconds = max((of.ended for of in timed), default=0) - min((of.began for of in timed), default=0)
