@@ -22,9 +22,15 @@ def cells(path, kind="code"):
     return [cell for cell in nbformat.read(path, 4).cells if cell.cell_type == kind]
 
 
-def test_names_say_verb_and_object():
-    assert [path.name for path in PATHS if not re.fullmatch(r"\d\d(-[a-z]+){2,}\.ipynb", path.name)] == []
-    assert {"01-inspect-source", "04-run-batch"} <= {path.stem for path in PATHS}
+def test_names_say_what_is_done():
+    assert [path.name for path in PATHS if not re.fullmatch(r"\d\d(-[a-z]+)+\.ipynb", path.name)] == []
+    assert {
+        "01-inspect-source",
+        "02-preview-normalization",
+        "03-preview-projection",
+        "04-run-batch",
+        "05-reconcile",
+    } <= {path.stem for path in PATHS}
 
 
 @every
