@@ -102,7 +102,7 @@ class SourceTable:
 
     def drift(self) -> Table:
         """What differs in the columns and keys between this batch's last run, if there was one, and now."""
-        before = _last_source(self.batch)
+        before = _last_source(self.batch, self.table)
         rows = list(_drift(before, self.table)) if before else []
         return Table(("", "at the last run", "now"), rows, f"{self.table.name}: changed since the last run, if any")
 
@@ -225,11 +225,11 @@ def _type(column: Column) -> str:
     return "json" if column.is_json else column.column_type
 
 
-def _last_source(batch: Batch) -> SchemaTable | None:
-    """The source's definition at the last run of the batch that had a plan, among the newest runs."""
+def _last_source(batch: Batch, now: SchemaTable) -> SchemaTable | None:
+    """The definition of this very table at the last run of the batch that had a plan, among the newest runs."""
     for record in Control("").records(NEWEST_RUNS):
         plan = Control(record.run).find_plan() if record.batch == batch.batch else None
-        if plan:
+        if plan and (plan.source.database, plan.source.name) == (now.database, now.name):
             return plan.source
     return None
 

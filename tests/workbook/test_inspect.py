@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import itertools
 
+import msgspec
 import pytest
 
 from dataops.batch import parse_batch
+from dataops.core.control import Control
+from dataops.core.records import Plan, Record
 from dataops.errors import BatchFileError, Permanent, SchemaMismatch
 from dataops.workbook.demo import open_server
 from dataops.workbook.inspect import SourceTable, open_source, require_rows
@@ -111,3 +114,20 @@ def test_a_condition_that_is_no_sql_is_a_located_error(source):
 def test_a_table_that_is_not_there_is_named(stack):
     with pytest.raises(SchemaMismatch, match="order_itens"):
         open_source(parse_batch(declared(source__table="order_itens")))
+
+
+def test_what_has_changed_since_the_last_run_is_told(stack, source):
+    there = source()
+    before = there.table
+    columns = (*before.columns[:-1], msgspec.structs.replace(before.columns[-1], nullable=False))
+    changed = msgspec.structs.replace(before, columns=columns[1:], keys=before.keys[:1])
+    assert there.drift().rows == []
+    control = Control("drift-1")
+    control.save_record(Record("drift-1", there.batch.batch, started="2999-01-01T00:00:00"))
+    control.save_plan(Plan("drift-1", there.batch, changed, changed, 1, ("id",), 1, 1))
+    assert [row[:2] for row in there.drift().rows] == [
+        ("column doubled", "int NOT NULL generated"), ("column id", "-"), ("key by %s", "-"),
+    ]  # fmt: skip
+    control.client.delete_item(
+        TableName=control.table, Key={"pk": {"S": "runs"}, "sk": {"S": "2999-01-01T00:00:00#drift-1"}}
+    )
