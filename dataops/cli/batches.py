@@ -62,7 +62,8 @@ def run(batch: str | None, resume: str | None, workers: int, serial: bool, creat
     """
     from rich.console import Console
 
-    from dataops.workbook.console import ConsoleProgress, print_result
+    from dataops.workbook.console import print_result
+    from dataops.workbook.progress import ConsoleProgress
     from dataops.workbook.run import batch_of_run, find_batch, run_batch
 
     if batch is None and resume is None:

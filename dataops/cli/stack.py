@@ -104,16 +104,21 @@ def sql(side: str, file: str | None, name: str) -> int:
 
 
 @click.command()
+@click.argument("folder", type=click.Path(file_okay=False, exists=True, path_type=Path), required=False)
 @stack_name
 @click.option("--port", type=int, default=0, help="The port (default: a free one).")
 @click.option("--no-browser", is_flag=True, help="Do not open a browser.")
 @server_flavor
-def lab(name: str, port: int, no_browser: bool, server: Flavor | None) -> int:
-    """JupyterLab on the workbook, with the stack up (and the sample loaded, when this starts it)."""
+def lab(folder: Path | None, name: str, port: int, no_browser: bool, server: Flavor | None) -> int:
+    """JupyterLab on the workbook, or on a FOLDER of your own notebooks, with the stack up.
+
+    When this starts the stack it loads the sample shop, and stops the stack at the end. Notebooks are saved when you
+    save them (Ctrl-S), so that a look changes no file.
+    """
     from dataops.local.sample import write_sample
     from dataops.local.stack import find, start
     from dataops.workbook.demo import open_server
-    from dataops.workbook.lab import serve_lab
+    from dataops.workbook.lab import NOTEBOOKS, serve_lab
 
     running = find(name)
     if running and server not in (None, running.info.source.flavor):
@@ -123,7 +128,8 @@ def lab(name: str, port: int, no_browser: bool, server: Flavor | None) -> int:
         if running is None:
             with open_server(stack.info.source) as connection:
                 write_sample(connection)
-        return serve_lab({**os.environ, **stack.info.variables}, port=port, browser=not no_browser)
+        environment = {**os.environ, **stack.info.variables}
+        return serve_lab(environment, port=port, browser=not no_browser, folder=(folder or NOTEBOOKS).resolve())
     finally:
         if running is None:
             stack.stop()

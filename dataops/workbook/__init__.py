@@ -6,6 +6,7 @@ The names that notebooks use stand here.
 from dataops.workbook.diagram import draw_machine
 from dataops.workbook.inspect import open_source, require_rows
 from dataops.workbook.normalization import preview_normalization, require_storable
+from dataops.workbook.progress import NotebookProgress
 from dataops.workbook.projection import preview_projection, require_projection
 from dataops.workbook.reconcile import reconcile_batch, require_agreement
 from dataops.workbook.report import counts_table, draw_outcome, rejections_table, require_success
@@ -13,6 +14,7 @@ from dataops.workbook.run import find_batch, run_batch
 from dataops.workbook.timeline import draw_consumption, draw_timeline
 
 __all__ = [
+    "NotebookProgress",
     "counts_table",
     "draw_consumption",
     "draw_machine",

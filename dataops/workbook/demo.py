@@ -15,7 +15,7 @@ from dataops.local.mysqld import Flavor
 from dataops.local.sample import change_sample, write_sample
 from dataops.local.servers import ServerInfo
 from dataops.local.stack import start
-from dataops.workbook.console import ConsoleProgress
+from dataops.workbook.progress import ConsoleProgress
 from dataops.workbook.result import COUNTS, RunResult
 from dataops.workbook.run import list_batches, run_batch, runs_folder
 from dataops.workbook.table import Table

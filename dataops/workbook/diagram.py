@@ -1,4 +1,4 @@
-"""A state machine drawn as SVG: no network, no script, one light panel that any theme can show."""
+"""A state machine drawn as SVG: no network, no script, on no ground of its own, readable on a light and a dark one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from dataops.workbook.layout import PAD, Box, Line, Scope, lay_out
+from dataops.workbook.layout import PAD, Box, Line, Scope, lay_out, text_width
 from dataops.workbook.result import StateTime
 
 STATUSES = ("succeeded", "failed", "aborted")
@@ -51,8 +51,16 @@ def _draw(scope: Scope, x: float, y: float, status: dict[str, str], notes: dict[
         yield from _draw_box(box, status, notes)
     for line in scope.lines:
         if line.label:
-            yield f'<text x="{line.label[0]:g}" y="{line.label[1]:g}" class="asl-label">{escape(line.label[2])}</text>\n'
+            yield _draw_label(*line.label)
     yield "</g>\n"
+
+
+def _draw_label(x: float, y: float, text: str) -> str:
+    """A condition on a light tag, which hides the lines beneath it on any ground."""
+    tag = (
+        f'<rect x="{x - 4:g}" y="{y - 11:g}" width="{text_width(text, 6.2) + 8:g}" height="15" rx="4" class="asl-tag"/>'
+    )
+    return f'{tag}<text x="{x:g}" y="{y:g}" class="asl-label">{escape(text)}</text>\n'
 
 
 def _draw_line(line: Line) -> str:
@@ -72,12 +80,19 @@ def _draw_box(box: Box, status: dict[str, str], notes: dict[str, str]) -> Iterat
     seconds = f'<tspan class="asl-note" dx="6">{escape(notes[box.name])}</tspan>' if box.name in notes else ""
     if box.inner:
         note = f'<tspan class="asl-note" dx="8">{escape(box.note)}</tspan>'
-        yield f'<text x="{box.x + 12:g}" y="{box.y + 20:g}" class="asl-head">{escape(box.name)}{note}{seconds}</text></g>\n'
+        yield f'<path d="{_head_of(box)}"/>'
+        yield f'<text x="{box.x + 12:g}" y="{box.y + 17:g}" class="asl-head">{escape(box.name)}{note}{seconds}</text></g>\n'
     else:
         mark = {"Fail": "✕ ", "Succeed": "✓ "}.get(box.kind, "")
         yield f'<text x="{box.middle:g}" y="{box.port + 4.5:g}" class="asl-name">{mark}{escape(box.name)}{seconds}</text></g>\n'
     for x, y, scope in box.inner:
         yield from _draw(scope, box.x + x, box.y + y, status, notes)
+
+
+def _head_of(box: Box) -> str:
+    """The band at the top of a frame that holds its name: a path with two round corners."""
+    round_ends = f"a6 6 0 0 1 6 -6 H{box.right - 6:g} a6 6 0 0 1 6 6"
+    return f"M{box.x:g} {box.y + 25:g} V{box.y + 6:g} {round_ends} V{box.y + 25:g} z"
 
 
 def _outline(box: Box) -> str:
@@ -93,25 +108,24 @@ def _outline(box: Box) -> str:
 _HEADER = """\
 <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" \
 style="max-width:100%;height:auto" font-family="system-ui, -apple-system, 'Segoe UI', sans-serif">
-<rect width="{width}" height="{height}" rx="8" class="asl-panel"/>
 """
 _STYLE = """\
 <style>
-.asl-panel { fill: #ffffff }
-.asl-next, .asl-catch { fill: none; stroke: #5c6773; stroke-width: 1.4; stroke-linejoin: round }
-.asl-catch { stroke: #c0756f; stroke-width: 1; stroke-dasharray: 4 3 }
+.asl-next, .asl-catch { fill: none; stroke: #7b8794; stroke-width: 1.4; stroke-linejoin: round }
+.asl-catch { stroke: #cc7a74; stroke-width: 1; stroke-dasharray: 4 3 }
 .asl-name, .asl-head { font-size: 13px; fill: #1f2933; text-anchor: middle }
 .asl-head { font-weight: 600; text-anchor: start }
-.asl-note { font-size: 11px; font-weight: 400; fill: #5c6773 }
-.asl-label { font-size: 11px; fill: #48525e; stroke: #ffffff; stroke-width: 4px; paint-order: stroke }
-.asl-succeeded { fill: #e3f4e6; stroke: #2b8a3e; stroke-width: 1.6 }
-.asl-failed { fill: #fde8e8; stroke: #c92a2a; stroke-width: 2.4 }
-.asl-aborted { fill: #fff3d6; stroke: #b8860b; stroke-width: 1.6 }
-.asl-unvisited { fill: #f4f5f7; stroke: #8a93a0; stroke-width: 1.6 }
-.asl-frame { fill: #ffffff }
+.asl-note { font-size: 11px; font-weight: 400; fill: #48525e }
+.asl-label { font-size: 11px; fill: #2f3a46 }
+.asl-tag { fill: #eef1f4 }
+.asl-succeeded { fill: #d8f0dd; stroke: #2f9a46; stroke-width: 1.6 }
+.asl-failed { fill: #fbdcdc; stroke: #d64545; stroke-width: 2.4 }
+.asl-aborted { fill: #fdebc4; stroke: #c08a12; stroke-width: 1.6 }
+.asl-unvisited { fill: #e9ecf0; stroke: #7b8794; stroke-width: 1.6 }
+.asl-frame > rect { fill: none }
 .asl-name, .asl-head, .asl-note { stroke: none }
-.asl-tip { fill: #5c6773 }
-.asl-tip-catch { fill: #c0756f }
+.asl-tip { fill: #7b8794 }
+.asl-tip-catch { fill: #cc7a74 }
 </style>
 <defs>
 <marker id="asl-next" viewBox="0 0 8 8" refX="7.5" refY="4" markerWidth="7" markerHeight="7" orient="auto">

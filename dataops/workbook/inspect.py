@@ -76,7 +76,7 @@ class SourceTable:
             least, greatest = ("-", "-") if column.kind in UNORDERED else (of.least, of.greatest)
             cells = (least, greatest, lengths(column, of) or "-", spark(profile.bars[column.name]))
             rows.append((column.name, *counts, *cells))
-        heads = ("column", "NULL", "''", "distinct", "least", "greatest", "length", "histogram")
+        heads = ("column", "NULL", "empty", "distinct", "least", "greatest", "length", "histogram")
         return Table(heads, rows, f"{self.table.name}: {self._what_of(profile.rows)}")
 
     def histograms(self) -> Picture:
@@ -104,7 +104,7 @@ class SourceTable:
         """What differs in the columns and keys between this batch's last run, if there was one, and now."""
         before = _last_source(self.batch, self.table)
         rows = list(_drift(before, self.table)) if before else []
-        return Table(("", "at the last run", "now"), rows, f"{self.table.name}: changed since the last run, if any")
+        return Table(("what", "at the last run", "now"), rows, f"{self.table.name}: changed since the last run, if any")
 
     def sample(self, rows: int = 10) -> Table:
         """The first `rows` rows (1 to 1,000) in key order, exactly as the server writes them."""
@@ -119,14 +119,14 @@ class SourceTable:
     def rules(self) -> Table:
         """How the batch stores each column, what becomes of `''`, what does not come back and what is a rejection."""
         rows = [
-            (policy.column.name, _short(_type(policy.column)), policy.stored, policy.empty or "-",
+            (policy.column.name, _type(policy.column), policy.stored, policy.empty or "-",
              "; ".join(policy.lost) or "-", "; ".join(policy.refused) or "-")
             for policy in column_policies(self.batch, self.table)
         ]  # fmt: skip
-        heads = ("column", "type", "stored as", "''", "lost", "rejected")
+        heads = ("column", "type", "stored as", "empty text", "lost", "rejected")
         caption = f"{self.table.name}: the rules of batch {self.batch.batch}"
         caption += "; its transform may reject more" if self.batch.function else ""
-        return Table(heads, rows, caption, wrapped=heads[4:])
+        return Table(heads, rows, caption, wrapped=(heads[1], *heads[4:]))
 
     def row_count(self) -> int:
         """How many rows the batch would read."""
@@ -215,10 +215,6 @@ def require_rows(source: SourceTable) -> str:
         f"{source.batch.batch}: the batch fits its source; {source.row_count():,} rows to copy, "
         f"each with a DynamoDB key of its own."
     )
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 24 else f"{text[:23]}…"
 
 
 def _type(column: Column) -> str:

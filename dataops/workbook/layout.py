@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 from unicodedata import east_asian_width
 
-WIDTH, HEIGHT, GAP, PAD, HEAD, LANE = 180, 34, 28, 16, 30, 18
+WIDTH, HEIGHT, GAP, PAD, HEAD, LANE = 180, 34, 28, 16, 36, 18
 """Pixels: a state's least width, its height, the space between two, around all, above a frame's states, between lines."""
 SHOWN = 32
 """Characters of a condition that are shown on its line."""
@@ -175,9 +175,9 @@ def _measure(name: str, state: dict[str, Any], y: float) -> Box:
     processor = state.get("ItemProcessor") or state.get("Iterator")
     scopes = [lay_out(scope) for scope in ([processor] if processor else state.get("Branches", []))]
     if not scopes:
-        return Box(name, kind, "", comment, 0, y, max(WIDTH, _text_width(name, 7.4) + 36), HEIGHT)
+        return Box(name, kind, "", comment, 0, y, max(WIDTH, text_width(name, 7.4) + 36), HEIGHT)
     note = _note(state)
-    head = _text_width(name, 7.9) + _text_width(note, 6.2) + 36
+    head = text_width(name, 7.9) + text_width(note, 6.2) + 36
     width = max(head, sum(scope.width + 1.5 * PAD for scope in scopes) + PAD / 2)
     x = (width - sum(scope.width + 1.5 * PAD for scope in scopes) + 1.5 * PAD) / 2
     inner = []
@@ -200,7 +200,7 @@ def _route(main: dict[str, Box], side: dict[str, Box], edges: list[Edge]) -> tup
             ends = [rows[e.source].port for e in between if (e.target, e.kind == "catch") == key]
             bus_of[key] = buses.take([*ends, rows[edge.target].port], whole=True)
     names = [edge.source for edge in between if edge.label and edge.kind != "catch"]
-    wide = max((_text_width(_short(e.label), 6.2) for e in between if e.kind != "catch"), default=0)
+    wide = max((text_width(_short(e.label), 6.2) for e in between if e.kind != "catch"), default=0)
     inner = buses.outermost if len(set(names)) < len(names) else buses.innermost
     x = max(buses.outermost, inner + wide) + 2 * LANE
     width = max((box.width for box in side.values()), default=0)
@@ -223,7 +223,7 @@ def _elbow(edge: Edge, main: dict[str, Box], side: dict[str, Box], bus: float, a
     label = None
     if edge.label and edge.kind != "catch":
         text = _short(edge.label)
-        label = (out + 8, start - 5, text) if alone else (into - 12 - _text_width(text, 6.2), end - 5, text)
+        label = (out + 8, start - 5, text) if alone else (into - 12 - text_width(text, 6.2), end - 5, text)
     return Line(edge, ((out, start), (bus, start), (bus, end), (into, end)), True, label)
 
 
@@ -258,9 +258,9 @@ def _column_lines(column: dict[str, Box], edges: Sequence[Edge], sign: int) -> I
         source, target = column[edge.source], column[edge.target]
         out, into = source.port + source.slack, target.port - target.slack
         text = "" if edge.kind == "catch" else _short(edge.label)
-        x = lanes.take([out, into], room=_text_width(text, 6.2))
+        x = lanes.take([out, into], room=text_width(text, 6.2))
         ends = (source.right, target.right) if sign > 0 else (source.x, target.x)
-        place = x + 5 if sign > 0 else x - 5 - _text_width(text, 6.2)
+        place = x + 5 if sign > 0 else x - 5 - text_width(text, 6.2)
         label = (place, out + (18 if into > out else -10), text) if text else None
         yield Line(edge, ((ends[0], out), (x, out), (x, into), (ends[1], into)), True, label)
 
@@ -287,13 +287,13 @@ class _Lanes:
         return self._sign * u
 
 
-def _text_width(text: str, pixels: float) -> float:
+def text_width(text: str, pixels: float) -> float:
     """About how wide a text is, `pixels` for a narrow letter."""
     return pixels * sum(1.8 if east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
 def _label_span(label: tuple[float, float, str]) -> tuple[float, float]:
-    return label[0], label[0] + _text_width(label[2], 6.2)
+    return label[0], label[0] + text_width(label[2], 6.2)
 
 
 def _short(text: str) -> str:

@@ -132,7 +132,7 @@ class ProjectionPreview:
             counts = [sum(_number(row[place]) for row in rows) for place in range(1, 6)]
             amounts = zip(*(self._dollars(view, refreshes) for view in self.views), strict=True)
             rows.append(("all", *counts, *(dollars(sum(of)) for of in amounts)))
-        heads = ("", "items", "bytes stored", "WCU of a load", "WCU of a refresh", "of it for the stamp",
+        heads = ("table or index", "items", "bytes stored", "WCU of a load", "WCU of a refresh", "of it for the stamp",
                  "$ a load", f"$ {refreshes:,} refreshes", "$ storage a month")  # fmt: skip
         extrapolated = f", extrapolated to {self._walk.total:,}" if self._walk.partial else ""
         caption = f"from {self._walk.what}{extrapolated}; on demand, us-east-1"
