@@ -1,4 +1,4 @@
-"""Charts as PNG pictures on one light panel, readable in any theme, without network or script."""
+"""Charts as PNG pictures on no ground of their own, readable on a light and a dark one, without network or script."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-INK, QUIET, LINE, PANEL = "#1f2933", "#5c6773", "#d7dce2", "#ffffff"
-BLUE, GREEN, RED, AMBER, GREY = "#3b6fb6", "#4c9a5b", "#cf4b4b", "#c99a2e", "#b6bec8"
+INK, LINE, PANEL = "#6d7885", "#8a93a055", "none"
+BLUE, GREEN, RED, AMBER, GREY = "#4279c4", "#4c9a5b", "#cf4b4b", "#c99a2e", "#9aa4b0"
 DPI = 160
 FONTS = ("Noto Sans CJK JP", "IPAexGothic", "IPAGothic", "Hiragino Sans", "Yu Gothic")
 """Fonts that hold Japanese, for names and values in labels; those that are installed are used."""
@@ -56,7 +56,7 @@ def draw_bars(grid: Sequence[Bars], title: str, columns: int = 4) -> Picture:
             for x, side, text in (
                 ((0.5, "center", bars.last),) if one else ((0, "left", bars.first), (1, "right", bars.last))
             ):
-                ax.text(x, -0.04, _short(text), transform=ax.transAxes, ha=side, va="top", fontsize=8, color=QUIET)
+                ax.text(x, -0.04, _short(text), transform=ax.transAxes, ha=side, va="top", fontsize=8, color=INK)
             _plain(ax, counts=True)
         for ax in axes[len(grid) :]:
             ax.set_axis_off()
@@ -75,7 +75,7 @@ def draw_histogram(heights: Sequence[tuple[float, float]], title: str, unit: str
             align="edge",
             color=BLUE,
         )
-        ax.set_xlabel(unit, fontsize=9, color=QUIET)
+        ax.set_xlabel(unit, fontsize=9, color=INK)
         if heights and heights[0][0] <= mark[0] <= heights[-1][0] + width:
             ax.axvline(mark[0], color=RED, linewidth=1, linestyle="--")
             ax.annotate(mark[1], (mark[0], 1), (4, -10), xycoords=("data", "axes fraction"), textcoords="offset points",
@@ -94,13 +94,13 @@ def draw_compared(
             most = max(first, second, 1e-9)
             ax.barh(place - 0.19, first / most, height=0.34, color=GREY, label=names[0] if not place else None)
             ax.barh(place + 0.19, second / most, height=0.34, color=BLUE, label=names[1] if not place else None)
-            ax.text(first / most + 0.01, place - 0.19, f"{first:,.0f}", va="center", fontsize=8, color=QUIET)
+            ax.text(first / most + 0.01, place - 0.19, f"{first:,.0f}", va="center", fontsize=8, color=INK)
             ax.text(second / most + 0.01, place + 0.19, f"{second:,.0f}  {note}", va="center", fontsize=8, color=INK)
         ax.set_yticks(range(len(rows)), [row[0] for row in rows], fontsize=9)
         ax.set_xlim(0, 1.5)
         ax.set_xticks([])
         ax.invert_yaxis()
-        ax.legend(loc="lower right", fontsize=8, frameon=False)
+        ax.legend(loc="lower right", fontsize=8, frameon=False, labelcolor=INK)
         _plain(ax)
         ax.spines["bottom"].set_visible(False)
     return pictures[0]
@@ -126,11 +126,11 @@ def draw_spans(lanes: Sequence[tuple[str, Sequence[Span]]], title: str, name: st
             for span in spans:
                 ax.barh(place, max(span.ended - span.began, end / 500), left=span.began, height=0.62, color=span.color)
             if spans and spans[-1].note:
-                ax.text(spans[-1].ended + end / 150, place, spans[-1].note, va="center", fontsize=8, color=QUIET)
+                ax.text(spans[-1].ended + end / 150, place, spans[-1].note, va="center", fontsize=8, color=INK)
         ax.set_yticks(range(len(lanes)), [name for name, _ in lanes], fontsize=8.5)
         ax.set_ylim(len(lanes) - 0.4, -0.6)
         ax.set_xlim(0, end * 1.16)
-        ax.set_xlabel("seconds since the start", fontsize=9, color=QUIET)
+        ax.set_xlabel("seconds since the start", fontsize=9, color=INK)
         ax.grid(axis="x", color=LINE, linewidth=0.6)
         ax.set_axisbelow(True)
         _plain(ax)
@@ -169,7 +169,7 @@ def _plain(ax: Axes, counts: bool = False) -> None:
     for side in ("top", "right", "left"):
         ax.spines[side].set_visible(False)
     ax.spines["bottom"].set_color(GREY)
-    ax.tick_params(length=0, labelsize=8, labelcolor=QUIET)
+    ax.tick_params(length=0, labelsize=8, labelcolor=INK)
     if counts:
         ax.yaxis.set_major_locator(MaxNLocator(3, integer=True))
         ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))

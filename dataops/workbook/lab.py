@@ -69,4 +69,5 @@ def lab_command(folder: Path, settings: Path, port: int, browser: bool) -> list[
         "--ServerApp.allow_root=True", f"--ServerApp.root_dir={folder}",
         f"--LabApp.app_settings_dir={settings}", "--KernelManager.transport_encryption=auto",
         f"--ServerApp.open_browser={browser}", "--LabApp.news_url=",
+        "--ServerApp.tornado_settings={'ws_ping_interval': 0}",  # loopback needs none, and tornado warns of Jupyter's own
     ]  # fmt: skip

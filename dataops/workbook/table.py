@@ -15,8 +15,8 @@ SHOWN, TITLE = 60, 2000
 """Characters of a text that are shown, and those that the cell's title holds (the whole text, unless it is huge)."""
 
 _TABLE = "border-collapse:collapse;font:13px system-ui,sans-serif;margin:4px 0"
-_HEAD = "text-align:{align};padding:4px 12px;border-bottom:2px solid #8a93a0;font-weight:600;white-space:nowrap"
-_CELL = "text-align:{align};padding:3px 12px;border-bottom:1px solid rgba(138,147,160,.35);white-space:{space}"
+_HEAD = "text-align:{align};vertical-align:bottom;padding:4px 8px;border-bottom:2px solid #8a93a0;font-weight:600"
+_CELL = "text-align:{align};padding:3px 8px;border-bottom:1px solid rgba(138,147,160,.35);white-space:{space}"
 _WRAP = "pre-wrap;min-width:8em;max-width:28em"
 _MARK = '<span style="opacity:.7;font-style:italic">{}</span>'
 _CONTROLS = {code: chr(0x2400 + code) for code in range(32)} | {code: f"\\x{code:02x}" for code in range(128, 160)}
