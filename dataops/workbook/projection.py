@@ -163,7 +163,7 @@ class ProjectionPreview:
             rows.append((f"{view.name} ({view.keys[0]})", count, spelt, hottest.load.items if hottest else 0,
                          f"{100 * share:.2g} %", round(forecast), word))  # fmt: skip
         heads = (
-            "",
+            "table or index",
             "partitions",
             "the hottest",
             "its items",

@@ -10,6 +10,7 @@ import nbformat
 import pytest
 
 from dataops.workbook.lab import NOTEBOOKS
+from dataops.workbook.notebook import run_notebook
 
 PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
 STRIP = [
@@ -97,3 +98,11 @@ def test_a_bad_verdict_fails_the_notebook(stack, tmp_path):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "table 'orderz' is not in database source (did you mean orders?)" in done.stderr
+
+
+def test_the_instant_of_a_schedule_is_run_once(stack, tmp_path):
+    given = {"batch": "customers", "scheduled": "2026-11-24T12:00:00+09:00", "forecast_rows": 10}
+    first = run_notebook("run-batch", given, tmp_path)
+    again = run_notebook("run-batch", {**given, "scheduled": "2026-11-24T03:00:00Z"}, tmp_path)
+    verdicts = [cells(run.output)[-1].outputs[0].text.split(";")[0] for run in (first, again)]
+    assert verdicts == ["customers: succeeded", "customers: skipped"]

@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+from html.parser import HTMLParser
 from pathlib import Path
 
 import nbformat
@@ -20,6 +21,20 @@ count: int = 1  # a number
 share: float = 0.5  # a part
 sure: bool = False  # yes or no
 untyped = 3"""
+
+
+class Tags(HTMLParser):
+    """What a browser would make of a page: its elements, and its text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen, self.text = [], ""
+
+    def handle_starttag(self, tag, attrs):
+        self.seen.append(tag)
+
+    def handle_data(self, data):
+        self.text += data
 
 
 @pytest.fixture
@@ -107,6 +122,23 @@ def test_a_run_leaves_the_notebook_and_a_page_without_code_script_or_network(not
     assert "print(" not in page
     assert "<script" not in page.lower()
     assert "default-src 'none'" in page
+
+
+def test_markup_in_a_value_or_an_error_is_text_in_the_page(notebook, tmp_path):
+    evil = "<script>alert(1)</script><img src=x onerror=alert(1)>"
+    code = f"""
+from dataops.workbook.table import Table
+from dataops.errors import Permanent
+display(Table([{evil!r}], [[{evil!r}]], {evil!r}))
+print({evil!r})
+raise Permanent({evil!r})"""
+    run = run_notebook(notebook(code), {}, tmp_path / "runs")
+    assert run.status == "failed"
+    tags = Tags()
+    tags.feed(run.page.read_text())
+    assert "table" in tags.seen
+    assert not {"script", "img"} & set(tags.seen)
+    assert tags.text.count(evil) >= 5
 
 
 def test_two_runs_do_not_overwrite_each_other(notebook, tmp_path):
