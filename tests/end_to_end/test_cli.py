@@ -276,6 +276,7 @@ def test_every_command_has_help(stack):
         "lab",
         "notebook",
         "roundtrip",
+        "schedule",
     }
     for command in commands:
         assert len(dataops(command, "--help").stdout.splitlines()) > 4
