@@ -11,19 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from dataops.deploy.schedule import (
-    EVERY,
-    FIELDS,
-    MONTHS,
-    WEEKDAYS,
-    At,
-    Cron,
-    Days,
-    Rate,
-    Special,
-    find_zone,
-    parse_schedule,
-)  # fmt: skip
+from dataops.deploy.cron import EVERY, FIELDS, MONTHS, WEEKDAYS, Cron, Days, Special
+from dataops.deploy.schedule import At, Rate, find_zone, parse_schedule
 
 START = date(FIELDS[5].least, 1, 1)
 INSIDE = (date(FIELDS[5].least, 1, 2), date(FIELDS[5].greatest, 12, 30))
