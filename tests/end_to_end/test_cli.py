@@ -277,6 +277,7 @@ def test_every_command_has_help(stack):
         "notebook",
         "roundtrip",
         "schedule",
+        "check",
     }
     for command in commands:
         assert len(dataops(command, "--help").stdout.splitlines()) > 4

@@ -1,0 +1,147 @@
+"""Whether a path, an intrinsic function or a JSONata expression of a state machine is well formed.
+
+Rules of the Amazon States Language specification (states-language.net) and the Step Functions developer guide.
+"""
+
+from __future__ import annotations
+
+import re
+
+from dataops._wording import did_you_mean
+
+_NAME = r"[^\W\d][\w]*"
+_STEP = rf"""\.{_NAME}(?:-\w+)*|\[(?:-?[0-9]+|'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")\]"""
+_REFERENCE = re.compile(rf"\$\$?(?:{_NAME})?(?:{_STEP})*")
+_ROOT = re.compile(rf"\$\$?(?:{_NAME})?")
+_SLICE = r"-?[0-9]*:-?[0-9]*(?::-?[0-9]+)?"
+_INDEXES = r"-?[0-9]+(?:\s*,\s*-?[0-9]+)*"
+_NAMES = r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")(?:\s*,\s*(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"))*"""
+_BRACKET = re.compile(rf"\[\s*(?:\*|{_SLICE}|{_INDEXES}|{_NAMES})\s*\]")
+_DOT = re.compile(rf"\.\.?(?:{_NAME}(?:-\w+)*|\*)|\.\.(?=\[)")
+INTRINSICS = {
+    "States.Format": (1, 99), "States.StringToJson": (1, 1), "States.JsonToString": (1, 1), "States.Array": (0, 999),
+    "States.ArrayPartition": (2, 2), "States.ArrayContains": (2, 2), "States.ArrayRange": (3, 3),
+    "States.ArrayGetItem": (2, 2), "States.ArrayLength": (1, 1), "States.ArrayUnique": (1, 1),
+    "States.Base64Encode": (1, 1), "States.Base64Decode": (1, 1), "States.Hash": (2, 2), "States.JsonMerge": (3, 3),
+    "States.MathRandom": (2, 3), "States.MathAdd": (2, 2), "States.StringSplit": (2, 2), "States.UUID": (0, 0),
+}  # fmt: skip
+"""Intrinsic functions, with the least and greatest number of arguments."""
+DEEPEST = 10
+"""How deep intrinsic functions may be nested."""
+
+
+def find_path_fault(text: str, *, reference: bool = False) -> str:
+    """What is wrong with a JSONPath, empty when nothing is; a reference path names exactly one node."""
+    if reference:
+        if _REFERENCE.fullmatch(text):
+            return ""
+        return (
+            find_path_fault(text) or "expected a reference path: no filter, slice, wildcard or .. (it names one node)"
+        )
+    root = _ROOT.match(text)
+    if not root:
+        return "expected a path, which begins with $"
+    at = root.end()
+    while at < len(text):
+        step = _DOT.match(text, at) or _BRACKET.match(text, at)
+        end = step.end() if step else _end_of_filter(text, at)
+        if end is None:
+            return f"not a JSONPath from character {at + 1} on"
+        at = end
+    return ""
+
+
+def _end_of_filter(text: str, at: int) -> int | None:
+    """Where a filter or script in brackets ends; only its brackets and quotes are followed."""
+    if not re.match(r"\[\s*\??\s*\(", text[at:]):
+        return None
+    depth, quote = 0, ""
+    for place in range(at, len(text)):
+        letter = text[place]
+        if quote:
+            quote = "" if letter == quote and text[place - 1] != "\\" else quote
+        elif letter in "'\"":
+            quote = letter
+        elif letter in "([":
+            depth += 1
+        elif letter in ")]":
+            depth -= 1
+            if depth == 0:
+                return place + 1
+    return None
+
+
+def find_template_fault(text: str) -> str:
+    """What is wrong with the value of a key that ends in `.$`: a path or an intrinsic function."""
+    if text.startswith("$"):
+        return find_path_fault(text)
+    if not text.startswith("States."):
+        return "expected a path, which begins with $, or an intrinsic function, since its key ends in .$"
+    fault, end = _read_call(text, 0, 1)
+    return fault or ("" if end == len(text) else f"not an intrinsic function from character {end + 1} on")
+
+
+def _read_call(text: str, at: int, depth: int) -> tuple[str, int]:
+    """The fault in the call at a place, and where it ends."""
+    named = re.compile(r"States\.\w+").match(text, at)
+    name = named[0] if named else ""
+    if name not in INTRINSICS:
+        return f"{name or 'this'} is not an intrinsic function{did_you_mean(name, INTRINSICS)}", at
+    if depth > DEEPEST:
+        return f"intrinsic functions are nested deeper than {DEEPEST}", at
+    at += len(name)
+    if text[at : at + 1] != "(":
+        return f"{name}: expected ( after it", at
+    fault, at, count = _read_arguments(text, at + 1, depth)
+    least, most = INTRINSICS[name]
+    if not fault and not least <= count <= most:
+        fault = f"{name}: expected {least if least == most else f'{least} to {most}'} arguments, found {count}"
+    return fault, at
+
+
+def _read_arguments(text: str, at: int, depth: int) -> tuple[str, int, int]:
+    count, at = 0, _skip(text, at)
+    if text[at : at + 1] == ")":
+        return "", at + 1, 0
+    while True:
+        fault, at = _read_argument(text, _skip(text, at), depth)
+        count, at = count + 1, _skip(text, at)
+        if fault or text[at : at + 1] not in (",", ")"):
+            return fault or f"expected , or ) at character {at + 1}", at, count
+        at += 1
+        if text[at - 1] == ")":
+            return "", at, count
+
+
+def _read_argument(text: str, at: int, depth: int) -> tuple[str, int]:
+    if text.startswith("States.", at):
+        return _read_call(text, at, depth + 1)
+    literal = re.compile(r"'(?:[^'\\]|\\.)*'|-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null").match(text, at)
+    if literal:
+        return "", literal.end()
+    path = re.compile(r"\$(?:\[[^\]]*\]|[^,()\[\]\s])*").match(text, at)
+    if path:
+        return find_path_fault(path[0]), path.end()
+    return f"expected a path, a 'text', a number or a function at character {at + 1}", at
+
+
+def _skip(text: str, at: int) -> int:
+    while text[at : at + 1].isspace():
+        at += 1
+    return at
+
+
+def find_jsonata_fault(text: str) -> str:
+    """What is wrong with the JSONata in `{% ... %}`; nothing is said where no JSONata parser is installed."""
+    inner = text.strip()[2:-2].strip()
+    if not inner:
+        return "an empty JSONata expression"
+    try:
+        import jsonata
+    except ImportError:
+        return ""
+    try:
+        jsonata.Jsonata(inner)
+    except Exception as error:  # the parser raises whatever it meets
+        return f"not JSONata: {str(error).splitlines()[0][:120]}"
+    return ""

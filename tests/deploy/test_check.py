@@ -1,0 +1,77 @@
+"""`dataops check`: every file of stepfunctions/ is right, and what is wrong elsewhere is told with its place."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from click.testing import CliRunner
+
+from dataops.cli.checks import check
+from dataops.deploy.check import STEPFUNCTIONS
+from dataops.deploy.machine import DEFINITION
+from dataops.errors import BatchFileError
+
+
+def checked(*arguments: object) -> tuple[int, str]:
+    """The exit status and what is printed."""
+    done = CliRunner().invoke(check, [str(of) for of in arguments], standalone_mode=False)
+    if done.exception:
+        raise done.exception
+    return done.return_value, done.stdout
+
+
+def test_everything_in_stepfunctions_is_right():
+    assert checked("--json") == (0, '{"valid": true, "errors": [], "warnings": []}\n')
+
+
+def test_a_schedule_is_checked_in_its_batch_file(tmp_path):
+    path = tmp_path / "orders.yml"
+    text = (STEPFUNCTIONS / "batches/orders.yml").read_text()
+    path.write_text(re.sub(r"cron\([^)]*\)", "cron(0 3 * * * *)", text))
+    status, told = checked(path)
+    assert status == 2
+    assert told.startswith("orders.yml: schedule: cron: one of day-of-month (field 3)")
+
+
+def test_a_key_that_nobody_knows_is_told_with_its_file(tmp_path):
+    (tmp_path / "batches").mkdir()
+    text = (STEPFUNCTIONS / "batches/orders.yml").read_text().replace("sort_key:", "sort_kye:", 1)
+    (tmp_path / "batches/orders.yml").write_text(text)
+    status, told = checked(tmp_path)
+    assert status == 2
+    assert told.startswith("orders.yml: dynamodb.sort_kye: unknown key (did you mean sort_key?)")
+
+
+def test_a_file_that_is_no_yaml_is_told_with_its_line(tmp_path):
+    path = tmp_path / "orders.yml"
+    path.write_text("batch: a\nbatch: b\n")
+    assert checked(path)[1] == "orders.yml: line 2, column 1: not valid YAML: key 'batch' stands here twice\n"
+
+
+def test_json_lists_errors_and_warnings_apart(tmp_path):
+    path = tmp_path / "m.asl.json"
+    path.write_text('{"StartAt": "B", "States": {"A": {"Type": "Task", "Resource": "x", "End": true}}}')
+    status, told = checked(path, "--json")
+    found = json.loads(told)
+    assert (status, found["valid"]) == (2, False)
+    assert found["errors"] == [{"file": "m.asl.json", "where": "StartAt", "error": "no state here is called 'B'"}]
+    assert found["warnings"][0]["where"] == "States.A"
+
+
+def test_a_placeholder_without_a_handler_and_a_handler_without_a_state_are_told(monkeypatch, tmp_path):
+    path = tmp_path / "batch.asl.json"
+    path.write_text(DEFINITION.read_text().replace("${PlanArn}", "${PlannArn}"))
+    monkeypatch.setattr("dataops.deploy.check.DEFINITION", path)
+    status, told = checked(path)
+    assert status == 2
+    assert "${PlannArn} stands for no handler" in told
+    assert "the handler of ${PlanArn} is in no state" in told
+
+
+@pytest.mark.parametrize("name", ["nowhere.yml", "notes.txt"])
+def test_a_file_that_is_none_of_ours_is_refused(tmp_path, name):
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(BatchFileError):
+        checked(tmp_path / name)
