@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import click
 
 from dataops.cli.options import as_json
 from dataops.errors import BatchFileError
+
+if TYPE_CHECKING:
+    from dataops.workbook.scheduler import Policy
 
 expression_of = click.argument("expression")
 
@@ -75,6 +79,63 @@ def convert(expression: str, timezone: str, json_: bool) -> int:
             f"EventBridge Scheduler takes it as it is, with the time zone: schedule: {_flow(scheduler)}", err=True
         )
     return 0 if rule.expression else 1
+
+
+@schedule.command()
+@click.argument("batches", nargs=-1)
+@click.option("--notebook", default="run-batch", show_default=True, help="The notebook that a firing runs.")
+@click.option(
+    "--late", type=click.Choice(["skip", "once", "queue"]), default="once", show_default=True,
+    help="Firings missed, or due while the batch runs: run none, the newest, or all in order.",
+)  # fmt: skip
+@click.option("--notify", default="", metavar="COMMAND", help="Run after a firing that failed or was skipped; it finds "
+              "DATAOPS_BATCH, DATAOPS_INSTANT, DATAOPS_STATUS and DATAOPS_CAUSE in its environment.")  # fmt: skip
+def serve(batches: tuple[str, ...], notebook: str, late: Policy, notify: str) -> int:
+    """Run BATCHES (names or files; default: all) on their own schedules, in the foreground, until stopped.
+
+    The first Ctrl-C or SIGTERM starts nothing more and waits for what runs; the second asks that to stop as well.
+    """
+    import signal
+    import threading
+
+    from dataops.workbook.notebook import find_notebook
+    from dataops.workbook.run import list_batches, runs_folder
+    from dataops.workbook.scheduler import Scheduler, find_scheduled, start_notebook
+
+    found = find_scheduled(batches or [batch.batch for batch in list_batches()])
+    start = start_notebook(str(find_notebook(notebook)))
+    scheduler, stop = Scheduler(found, runs_folder() / "schedule", start, late=late, notify=notify), threading.Event()
+
+    def ask(_number: int, _frame: object) -> None:
+        if stop.is_set():
+            scheduler.terminate()
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, ask)
+    click.echo(f"serving {', '.join(of.name for of in found)}; late firings: {late}", err=True)
+    scheduler.serve(stop)
+    return 0
+
+
+@schedule.command()
+@click.option("-n", "count", type=click.IntRange(1), default=20, show_default=True, help="How many firings.")
+@as_json
+def log(count: int, json_: bool) -> int:
+    """What `serve` has run, the newest first; one line for each firing."""
+    import msgspec
+
+    from dataops.workbook.run import runs_folder
+    from dataops.workbook.scheduler import list_recorded
+    from dataops.workbook.table import Table
+
+    found = list_recorded(runs_folder() / "schedule")[:count]
+    if json_:
+        click.echo(json.dumps([msgspec.to_builtins(firing) for firing in found]))
+        return 0
+    rows = [(of.instant, of.batch, of.status, of.started or "-", of.ended or "-", of.cause or "-") for of in found]
+    click.echo(Table(("instant", "batch", "status", "started", "ended", "cause"), rows, wrapped=["cause"]).text())
+    return 0
 
 
 def _flow(values: dict[str, str]) -> str:
