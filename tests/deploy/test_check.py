@@ -52,7 +52,7 @@ def test_a_file_that_is_no_yaml_is_told_with_its_line(tmp_path):
 
 def test_json_lists_errors_and_warnings_apart(tmp_path):
     path = tmp_path / "m.asl.json"
-    path.write_text('{"StartAt": "B", "States": {"A": {"Type": "Task", "Resource": "x", "End": true}}}')
+    path.write_text('{"StartAt": "B", "States": {"A": {"Type": "Task", "Resource": "${X}", "End": true}}}')
     status, told = checked(path, "--json")
     found = json.loads(told)
     assert (status, found["valid"]) == (2, False)

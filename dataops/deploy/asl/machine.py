@@ -72,10 +72,9 @@ def _check_scope(
         if not isinstance(state, dict):
             yield Fault(where, "expected an object")
             continue
-        own = _language(state, language)
-        yield from check_state(state, where, own, language, states)
-        for place_in, inner in _inner_scopes(state, where):
-            yield from _check_scope(inner, place_in, own, names)
+        yield from check_state(state, where, _language(state, language), language, states)
+        for place_in, inner in _inner_scopes(state, where):  # they take the machine's language, not this state's
+            yield from _check_scope(inner, place_in, language, names)
     yield from _check_ways(start, states, place)
 
 
@@ -107,7 +106,7 @@ def _check_ways(start: Any, states: Mapping[str, Any], place: str) -> Iterator[F
         for name in (name for name in states if name not in reached):
             yield Fault(f"{place}States.{name}", "cannot be reached from StartAt")
         if not any(_ends(states[name]) for name in reached):
-            yield Fault(f"{place}States", "no state that can be reached ends it", "warning")
+            yield Fault(f"{place}States", "expected a state that ends it: End: true, Succeed or Fail")
 
 
 def _targets(state: Any) -> list[str]:

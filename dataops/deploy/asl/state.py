@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -74,9 +75,23 @@ def _check_next(state: Mapping[str, Any], at: str, states: Mapping[str, Any]) ->
         yield from check_target(state["Next"], f"{at}.Next", states)
 
 
+def is_resource(text: str) -> bool:
+    """Whether a text is an ARN; of a function its name, and its version or alias if any, must be well formed."""
+    plain = re.sub(r"\$\{[^${}]+\}", "x", text)
+    if plain == "x" != text:
+        return True
+    found = re.fullmatch(r"arn:[\w-]+:([\w-]+):[\w-]*:[\w-]*:(\S+)", plain)
+    if not found or found[1] != "lambda":
+        return bool(found)
+    return re.fullmatch(r"function:[\w-]+(?::(?:\$LATEST|[\w-]+))?", found[2]) is not None
+
+
 def _check_task(state: dict[str, Any], at: str, *_rest: Any) -> Iterator[Fault]:
-    if not isinstance(state.get("Resource"), str) or not state["Resource"]:
-        yield Fault(f"{at}.Resource", "required: an ARN")
+    if not isinstance(state.get("Resource"), str) or not is_resource(state["Resource"]):
+        yield Fault(f"{at}.Resource", "required: an ARN, or a ${Placeholder} that stands for one")
+    role = state.get("Credentials", {"RoleArn": ""})
+    if not isinstance(role, str) and (not isinstance(role, dict) or len({"RoleArn", "RoleArn.$"} & role.keys()) != 1):
+        yield Fault(f"{at}.Credentials", "expected an object with RoleArn or RoleArn.$")
     for name in ("TimeoutSeconds", "HeartbeatSeconds"):
         yield from check_exclusive(state, (name, f"{name}Path"), at, required=False)
         yield from check_whole(state, name, f"{at}.", 1, LONGEST_SECONDS)
@@ -118,6 +133,8 @@ def _check_map(state: dict[str, Any], at: str, *_rest: Any) -> Iterator[Fault]:
     yield from check_exclusive(state, ("ItemProcessor", "Iterator"), at, required=True)
     yield from check_exclusive(state, ("Parameters", "ItemSelector"), at, required=False)
     yield from check_exclusive(state, ("MaxConcurrency", "MaxConcurrencyPath"), at, required=False)
+    for tolerated in ("ToleratedFailurePercentage", "ToleratedFailureCount"):
+        yield from check_exclusive(state, (tolerated, f"{tolerated}Path"), at, required=False)
     yield from check_whole(state, "MaxConcurrency", f"{at}.", 0, LONGEST_SECONDS)
     yield from check_whole(state, "ToleratedFailurePercentage", f"{at}.", 0, 100)
     name = "ItemProcessor" if "ItemProcessor" in state else "Iterator"
