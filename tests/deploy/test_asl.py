@@ -190,6 +190,7 @@ def test_whatever_stands_in_a_place_nothing_breaks(junk):
         "$.a[0:2]",
         "$v.x",
         "$['a','b']",
+        "$.[?(@.n > 0)]",
         "$.a[?(@.n=='x]')].z",
     ],
 )

@@ -17,7 +17,7 @@ _SLICE = r"-?[0-9]*:-?[0-9]*(?::-?[0-9]+)?"
 _INDEXES = r"-?[0-9]+(?:\s*,\s*-?[0-9]+)*"
 _NAMES = r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")(?:\s*,\s*(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"))*"""
 _BRACKET = re.compile(rf"\[\s*(?:\*|{_SLICE}|{_INDEXES}|{_NAMES})\s*\]")
-_DOT = re.compile(rf"\.\.?(?:{_NAME}(?:-\w+)*|\*)|\.\.(?=\[)")
+_DOT = re.compile(rf"\.\.?(?:{_NAME}(?:-\w+)*|\*)|\.\.?(?=\[)")
 INTRINSICS = {
     "States.Format": (1, 99), "States.StringToJson": (1, 1), "States.JsonToString": (1, 1), "States.Array": (0, 999),
     "States.ArrayPartition": (2, 2), "States.ArrayContains": (2, 2), "States.ArrayRange": (3, 3),
