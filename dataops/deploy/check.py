@@ -12,6 +12,7 @@ from dataops.deploy.asl import Fault, check_machine
 from dataops.deploy.machine import DEFINITION, placeholder_of
 from dataops.deploy.package import handlers
 from dataops.deploy.schedule import parse_schedule
+from dataops.deploy.template import read_template
 from dataops.errors import BatchFileError
 
 STEPFUNCTIONS = DEFINITION.parent
@@ -53,6 +54,9 @@ def check_file(path: Path) -> list[Finding]:
     if path.suffix == ".json":
         return [Finding(path.name, *fault) for fault in _check_definition(path)]
     try:
+        if _is_template(path):
+            read_template(path)
+            return []
         batch = read_batch(path)
         if batch.schedule:
             parse_schedule(batch.schedule.expression, batch.schedule.timezone or "")
@@ -64,6 +68,14 @@ def check_file(path: Path) -> list[Finding]:
         where = f"line {line}" + (f", column {column}" if column else "") if line else ""
         return [Finding(path.name, where, what, "error")]
     return []
+
+
+def _is_template(path: Path) -> bool:
+    """Whether a YAML file is a CloudFormation template: it has Resources, which no batch file has."""
+    try:
+        return bool(re.search(r"^Resources:", path.read_text(encoding="utf-8"), re.MULTILINE))
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def _check_definition(path: Path) -> Iterator[Fault]:
