@@ -35,7 +35,7 @@ def describe_error(error: str, declared: Any, parts: Parts) -> str:
     if missing := re.fullmatch(r"Object missing required field `(.*)`", message):
         return f"{_join(place, missing[1])}: required, but missing"
     if wrong := re.fullmatch(r"Invalid enum value (.*)", message, re.DOTALL):
-        key = (path or "").rpartition(".")[2]
+        key = (path or "").removesuffix("[...]").rpartition(".")[2]
         return f"{place}: expected {' or '.join(_choices(key, parts))}{_FORMS.get(key, '')}, found {wrong[1]}"
     message = message.replace("`", "").replace("object", "mapping").replace("array", "list")
     return f"{place or 'the file'}: {message[:1].lower()}{message[1:]}"

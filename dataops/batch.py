@@ -24,6 +24,7 @@ TRANSFORM_PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 _NAME_EXPECTED = "expected 3 to 255 letters, digits, . - or _"
 
 EmptyString: TypeAlias = Literal["to_null", "keep", "omit"]
+KeyType: TypeAlias = Literal["S", "N", "B"]
 
 
 class _Declared(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -101,14 +102,24 @@ class AccessPattern(_Declared, frozen=True):
 
 
 class DynamoDB(_Keyed, frozen=True, kw_only=True):
-    """How the rows lie in DynamoDB. `max_write_units` and `max_read_units` are in units a second, over all workers."""
+    """How the rows lie in DynamoDB. `max_write_units` and `max_read_units` are in units a second, over all workers.
+
+    `key_types` says of which type the key columns are, so that the table can be made where the source is out of reach.
+    """
 
     table: str
     indexes: tuple[Index, ...] = ()
+    key_types: dict[str, KeyType] = {}
     write: Literal["put", "update"] = "put"
     max_write_units: int | None = None
     max_read_units: int | None = None
     access_patterns: tuple[AccessPattern, ...] = ()
+
+    @property
+    def all_keys(self) -> tuple[Key, ...]:
+        """The keys of the table, then of its indexes; each attribute once."""
+        keys = [*self.keys, *(key for index in self.indexes for key in index.keys)]
+        return tuple({key_name(key): key for key in keys}.values())
 
 
 class ColumnRule(_Declared, frozen=True):
@@ -295,6 +306,11 @@ def _table_problems(table: DynamoDB) -> Iterator[str]:
     for kind, most in (("write", table.max_write_units), ("read", table.max_read_units)):
         if most is not None and most < 1:
             yield f"dynamodb.max_{kind}_units: expected 1 or more {kind} units a second, found {most}"
+    columns = [key for key in table.all_keys if isinstance(key, str)]
+    for name in table.key_types:
+        if name not in columns:
+            made = ": a template makes it, so it is S; leave it out" if name in templates else ""
+            yield f"dynamodb.key_types: '{name}' is no column that keys the table or an index{made or did_you_mean(name, columns)}"
     seen: set[str] = set()
     for number, index in enumerate(table.indexes):
         place = f"dynamodb.indexes[{number}]"

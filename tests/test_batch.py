@@ -49,6 +49,10 @@ from tests.samples import batch_of, declared
         ),
         ({"target__mode": "swop"}, "orders.yml: target.mode: expected swap or upsert, found 'swop'"),
         ({"on_reject": "x"}, "orders.yml: on_reject: expected fail or continue, found 'x'"),
+        (
+            {"dynamodb__key_types": {"id": "X"}},
+            "orders.yml: dynamodb.key_types.id: expected S or N or B, found 'X'",
+        ),
         ({"dynamodb__write": "x"}, "orders.yml: dynamodb.write: expected put or update, found 'x'"),
         (
             {"normalize": {"columns": {"u": {"as": "S"}, "v": {"as": "X"}}}},
@@ -128,6 +132,14 @@ from tests.samples import batch_of, declared
         (
             {"dynamodb__indexes": [{"name": "by-a", "partition_key": "a"}, {"name": "by-a", "partition_key": "b"}]},
             "orders.yml: dynamodb.indexes[1].name: 'by-a' is already the name of another index",
+        ),
+        (
+            {"dynamodb__key_types": {"idd": "N"}},
+            "orders.yml: dynamodb.key_types: 'idd' is no column that keys the table or an index (did you mean id?)",
+        ),
+        (
+            {"dynamodb__sort_key": {"name": "sk", "template": "{a}"}, "dynamodb__key_types": {"sk": "S"}},
+            "orders.yml: dynamodb.key_types: 'sk' is no column that keys the table or an index: a template makes it",
         ),
     ],
 )

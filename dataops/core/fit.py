@@ -36,6 +36,8 @@ def require_fit(batch: Batch, source: Table, target: Table | None) -> None:
     problems = [*_source_problems(batch, source)]
     if not problems and target is not None:
         problems += [*_target_problems(batch, source, target)]
+    if not problems:
+        problems += [*_key_type_problems(batch, source)]
     if problems:
         raise SchemaMismatch(problems[0])
 
@@ -195,6 +197,14 @@ def _source_problems(batch: Batch, source: Table) -> Iterator[str]:
                 f"target.read.index: column '{name}' can be NULL, so index {index.name if index else ''} is sparse and "
                 "would miss rows; use read: scan"
             )
+
+
+def _key_type_problems(batch: Batch, source: Table) -> Iterator[str]:
+    """Declared key types that the source's columns contradict: the table was made by the declared ones."""
+    codec = Codec(batch, source, None, None)
+    for name, declared in batch.dynamodb.key_types.items():
+        if codec.key_type(name) != declared:
+            yield f"dynamodb.key_types: column '{name}' of {source.name} is stored as {codec.key_type(name)}, not {declared}"
 
 
 def _places(batch: Batch) -> Iterator[tuple[str, Key]]:

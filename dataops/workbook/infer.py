@@ -13,6 +13,7 @@ import yaml
 from dataops.batch import parse_batch
 from dataops.core.connection import open_connection
 from dataops.core.describe import describe_table, list_tables
+from dataops.core.normalize import Codec
 from dataops.core.schema import Column, Table
 from dataops.errors import SchemaMismatch
 
@@ -44,7 +45,11 @@ def infer_batch(
         "target": {"secret": secrets[1], "table": source.name, "mode": "upsert" if tied else "swap", "read": "scan"},
         "on_reject": "fail",
     }
-    parse_batch(draft, f"draft of {source.name}")
+    codec = Codec(parse_batch(draft, f"draft of {source.name}"), source, None, None)
+    keys = [
+        key for key in (draft["dynamodb"]["partition_key"], draft["dynamodb"].get("sort_key")) if isinstance(key, str)
+    ]
+    draft["dynamodb"]["key_types"] = {key: codec.key_type(key) for key in keys}
     return draft
 
 

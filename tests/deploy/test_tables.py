@@ -6,6 +6,7 @@ from botocore.validate import ParamValidator
 
 from dataops.core.normalize import Codec
 from dataops.deploy.tables import table_definition
+from dataops.errors import BatchFileError
 from tests.samples import batch_of, column, table_of
 
 SOURCE = table_of(
@@ -72,3 +73,11 @@ def test_every_key_attribute_is_defined_once_and_nothing_else():
     names = [of["AttributeName"] for of in definition["AttributeDefinitions"]]
     assert sorted(names) == sorted({name for schema in schemas for name, _ in keyed(schema)})
     assert {of["AttributeType"] for of in definition["AttributeDefinitions"]} <= {"S", "N", "B"}
+
+
+def test_without_a_look_at_the_source_the_batch_declares_the_types():
+    changes = {"dynamodb__sort_key": TEMPLATE | {"name": "sk"}, "dynamodb__indexes": INDEXES[:1]}
+    with pytest.raises(BatchFileError, match=r"batch orders: dynamodb.key_types: expected {at: S, N or B}, found no"):
+        table_definition(batch_of(**changes, dynamodb__key_types={"id": "N", "customer": "S"}))
+    types = {"id": "N", "customer": "S", "at": "S"}
+    assert table_definition(batch_of(**changes, dynamodb__key_types=types)) == defined(**changes)

@@ -64,6 +64,13 @@ def test_a_target_that_does_not_hold_the_source_is_refused_in_plan(orders, colum
     assert_untouched(orders)
 
 
+def test_a_declared_key_type_that_the_source_contradicts_is_refused_in_plan(orders):
+    orders.target("CREATE TABLE {t} (id INT PRIMARY KEY, total DECIMAL(12,2), memo VARCHAR(20))")
+    record = orders.run(orders.batch(dynamodb__key_types={"id": "S"})).record
+    assert record.cause == f"plan: dynamodb.key_types: column 'id' of {orders.name} is stored as N, not S"
+    assert_untouched(orders)
+
+
 def states(record):
     """The Task states that the run came through."""
     pages = boto3.client("stepfunctions").get_paginator("get_execution_history")

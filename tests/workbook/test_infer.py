@@ -14,18 +14,23 @@ from dataops.workbook.infer import batch_name, dynamodb_name, infer_batch
 from tests.samples import batch_of, column, table_of
 
 A, B, C = (column(name, "int(11)", nullable=False) for name in "abc")
+D = column("d", "date", nullable=False)
 
 
 @pytest.mark.parametrize(
     ("columns", "key", "keys"),
     [
-        ((A,), ("a",), {"partition_key": "a"}),
-        ((A, B), ("b", "a"), {"partition_key": "b", "sort_key": "a"}),
-        ((A, B, C), ("a", "b", "c"), {"partition_key": "a", "sort_key": {"name": "sk", "template": "{b}#{c}"}}),
+        ((A,), ("a",), {"partition_key": "a", "key_types": {"a": "N"}}),
+        ((A, D), ("d", "a"), {"partition_key": "d", "sort_key": "a", "key_types": {"d": "S", "a": "N"}}),
+        (
+            (A, B, C),
+            ("a", "b", "c"),
+            {"partition_key": "a", "sort_key": {"name": "sk", "template": "{b}#{c}"}, "key_types": {"a": "N"}},
+        ),
         (
             (A, B, C, column("sk", "int(11)")),
             ("a", "b", "c"),
-            {"partition_key": "a", "sort_key": {"name": "_sk", "template": "{b}#{c}"}},
+            {"partition_key": "a", "sort_key": {"name": "_sk", "template": "{b}#{c}"}, "key_types": {"a": "N"}},
         ),
     ],
 )
