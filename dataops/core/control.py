@@ -31,6 +31,7 @@ import msgspec
 
 from dataops.core.normalize import Rejection
 from dataops.core.records import Chunk, Plan, Record, Segment, Stuck, Sweep, Verification
+from dataops.core.telemetry import label
 from dataops.errors import Cancelled, LeaseHeld, Permanent
 
 _Record = TypeVar("_Record", bound=msgspec.Struct)
@@ -57,11 +58,16 @@ class Control:
 
     def require_plan(self) -> Plan:
         """The run's plan, whether or not the run is still wanted."""
-        return self._require("plan", Plan)
+        plan = self._require("plan", Plan)
+        label(batch=plan.batch.batch)
+        return plan
 
     def find_plan(self) -> Plan | None:
         """The run's plan, if it has come so far."""
-        return self._get(f"run#{self.run}", "plan", Plan)
+        plan = self._get(f"run#{self.run}", "plan", Plan)
+        if plan:
+            label(batch=plan.batch.batch)
+        return plan
 
     def save_plan(self, plan: Plan) -> None:
         """Write the plan."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 from dataops.batch import key_name
 from dataops.core.digest import add_digest, canonical_item
@@ -12,6 +13,7 @@ from dataops.core.item import Item
 from dataops.core.normalize import Rejection, Row
 from dataops.core.records import Chunk, pack_key, unpack_key
 from dataops.core.task import Task, pack_cursor
+from dataops.core.telemetry import count
 from dataops.errors import Permanent, Unaccounted, Unprocessed
 
 
@@ -45,7 +47,7 @@ def _copy_page(task: Task, chunk: Chunk, page: list[Row]) -> None:
     results = [codec.encode(row, emptied) for row in page]
     stamped = [(row, result) for row, result in zip(page, results, strict=True) if isinstance(result, dict)]
     stamp = {task.plan.batch.stamp: {"N": str(task.plan.stamp_of(chunk.id, chunk.attempt))}}
-    spent = task.shared_dynamodb.write_units
+    before = replace(task.shared_dynamodb.used)
     try:
         refused = {fault.place: fault.reason for fault in task.writer.write([item | stamp for _, item in stamped])}
     except Unprocessed as error:
@@ -54,10 +56,14 @@ def _copy_page(task: Task, chunk: Chunk, page: list[Row]) -> None:
     rejections = [result for result in results if isinstance(result, Rejection)]
     rejections += [Rejection(codec.key_of(stamped[place][0]), "", reason) for place, reason in refused.items()]
     task.control.save_rejections(chunk, chunk.rejected, rejections)
-    chunk.write_units += task.shared_dynamodb.write_units - spent
+    used = task.shared_dynamodb.used.since(before)
+    chunk.write_units, chunk.throttles = chunk.write_units + used.write_units, chunk.throttles + used.throttles
+    chunk.retries += used.retries
+    dropped = sum(result is None for result in results)
     chunk.rows += len(page)
     chunk.rejected += len(rejections)
-    chunk.dropped += sum(result is None for result in results)
+    chunk.dropped += dropped
+    count(rows=len(page), items=len(stamped) - len(refused), rejected=len(rejections), dropped=dropped)
     chunk.emptied = dict(emptied)
     _count_items(task, chunk, [item for place, (_, item) in enumerate(stamped) if place not in refused])
     _count_refused(task, chunk, [stamped[place][1] for place in refused])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from dataops.core.item import Attribute, Item
@@ -32,6 +33,20 @@ class Page(NamedTuple):
     cursor: Item | None
 
 
+@dataclass
+class Used:
+    """What calls have taken: units, batches or calls that DynamoDB turned away, and those that were made again."""
+
+    write_units: float = 0.0
+    read_units: float = 0.0
+    throttles: int = 0
+    retries: int = 0
+
+    def since(self, before: Used) -> Used:
+        """What was added since this was a copy of it."""
+        return Used(*(now - then for now, then in zip(astuple(self), astuple(before), strict=True)))
+
+
 def dynamodb_client(attempts: int = 5) -> DynamoDBClient:
     """A client that repeats a call by itself: five attempts (botocore's standard mode) wait 15 s at most.
 
@@ -51,7 +66,7 @@ class Access:
     seconds with full jitter (`Patience`); so the client makes one attempt a call. What is left then is `Retryable`, and
     the state machine invokes the function again a few times. A permanent error is raised at once.
 
-    `write_units` counts what `write` took, as DynamoDB says: the table's and its indexes' together.
+    `used` counts what all calls took, as DynamoDB says: the table's and its indexes' units together.
     """
 
     def __init__(
@@ -63,7 +78,7 @@ class Access:
     ) -> None:
         self.client, self.patience = client, patience
         self.reads, self.writes = reads or Limiter(None), writes or Limiter(None)
-        self.write_units = 0.0
+        self.used = Used()
         self._page_units = (self.reads.most or 0.0) * PAGE_SECONDS
         self._page_items = min(max(1, int(self._page_units)), MOST_PAGE_ITEMS)
 
@@ -83,9 +98,15 @@ class Access:
                     return operation(**given)
             except Retryable as error:
                 if isinstance(error, Throttled):
-                    limiter.slow_down()
+                    self.slow_down(limiter)
                 if not patience.wait():
                     raise
+                self.used.retries += 1
+
+    def slow_down(self, limiter: Limiter) -> None:
+        """DynamoDB has turned something away: count it, and go on at a lower rate."""
+        self.used.throttles += 1
+        limiter.slow_down()
 
     def read(self, table: str, operation: Callable[..., Any], patience: Patience | None = None, **given: Any) -> Any:
         """The reply to a read; the units that DynamoDB says it took are spent afterwards."""
@@ -94,13 +115,14 @@ class Access:
         if "Limit" in given:
             items = self._page_items * 2 if units <= self._page_units else self._page_items // 2
             self._page_items = min(max(1, items), MOST_PAGE_ITEMS)
+        self.used.read_units += units
         self.reads.spend(units)
         return reply
 
     def write(self, table: str, operation: Callable[..., Any], patience: Patience | None = None, **given: Any) -> Any:
         """The reply to a write whose units were spent before."""
         reply = self.send(table, operation, self.writes, patience, ReturnConsumedCapacity="TOTAL", **given)
-        self.write_units += _consumed(reply)
+        self.used.write_units += _consumed(reply)
         return reply
 
     @property
@@ -135,11 +157,12 @@ def get_items(access: Access, table: str, keys: Sequence[Mapping[str, Attribute]
             if len(left) < len(pending):
                 patience.begin_again()
             if left:
-                access.reads.slow_down()
+                access.slow_down(access.reads)
                 if not patience.wait():
                     raise Retryable(
                         f"DynamoDB table {table}: {len(left)} keys stayed unprocessed in {patience.attempts} attempts"
                     )
+                access.used.retries += 1
             pending = left
 
 
@@ -230,6 +253,7 @@ def remove_stale(
     except access.client.exceptions.ConditionalCheckFailedException as error:
         found: Mapping[str, Any] = error.response.get("Item", {})  # type: ignore[assignment]
         return patience.attempts > 1 and stamp not in found
+    access.used.write_units += _consumed(reply)
     access.writes.spend(_consumed(reply))
     return True
 

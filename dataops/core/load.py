@@ -6,13 +6,15 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from dataops.batch import Index, key_name
-from dataops.core.dynamodb import GET_KEYS, Page, get_items, key_of, query_page, scan_page
+from dataops.core.dynamodb import GET_KEYS, Page, Used, get_items, key_of, query_page, scan_page
 from dataops.core.item import Item, canonical_attribute
 from dataops.core.records import Segment, Verification
 from dataops.core.staging import create_staging, load_rows
 from dataops.core.task import Task, pack_cursor, unpack_cursor
+from dataops.core.telemetry import count
 from dataops.errors import Retryable
 
 INDEX_POLLS = 30
@@ -40,13 +42,17 @@ def load_segment(task: Task, number: int, until: Callable[[], bool]) -> bool:
     """
     segment, columns = task.control.segment(number), task.target_columns()
     current, codec, connection = task.current_stamps(), task.codec, task.target_connection
-    segment.began = segment.began or time.time()
+    segment.began, before = segment.began or time.time(), Used()
     for items in () if segment.done else _pages(task, segment):
         task.control.require_wanted()
         for item in items:
             task.require_current(item, current)
         load_rows(connection, task.plan, columns, [codec.decode(item) for item in items])
         segment.rows += len(items)
+        count(loaded=len(items))
+        used, before = task.shared_dynamodb.used.since(before), replace(task.shared_dynamodb.used)
+        segment.read_units, segment.throttles = segment.read_units + used.read_units, segment.throttles + used.throttles
+        segment.retries += used.retries
         segment.ended = time.time()
         task.control.save_segment(segment)
         if until():

@@ -30,6 +30,7 @@ from dataops.core.resume import inherit_chunks, mark_resumed, resumable_plan
 from dataops.core.schema import Column, Table
 from dataops.core.staging import exists
 from dataops.core.task import load_transform
+from dataops.core.telemetry import label
 from dataops.errors import BatchFileError, LeaseHeld, Retryable, SchemaMismatch
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ def plan_run(request: PlanRequest) -> dict[str, Any] | None:
     May be repeated: a plan once written is given again. A missing target is put in place last of all.
     """
     control = Control(request.run)
+    label(batch=_name_of(request.batch))
     batch = parse_batch(request.batch, _name_of(request.batch))
     if control.record() is None:
         control.save_record(Record(request.run, batch.batch, execution=request.execution, started=request.started))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -25,6 +24,7 @@ from dataops.core.staging import (
     swap,
 )
 from dataops.core.task import Task
+from dataops.core.telemetry import count, label, log
 from dataops.errors import DataOpsError, StillPublishing, Unaccounted
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ def close_run(run: str, execution: str) -> Record:
     record.status = "succeeded with rejections" if record.rejected else "succeeded"
     control.save_record(record)
     control.release_lease(plan.batch.batch, execution)
+    count(runs_succeeded=1)
     return record
 
 
@@ -109,6 +110,8 @@ def roll_back(run: str, execution: str, error: str, cause: str) -> Record:
     control.save_record(record)
     if record.batch:
         control.release_lease(record.batch, execution)
+        label(batch=record.batch)
+    count(runs_failed=1)
     _notify(record)
     return record
 
@@ -133,7 +136,11 @@ def summarize_into(record: Record, control: Control, plan: Plan) -> Record:
     record.emptied = dict(sorted(emptied.items()))
     if plan.batch.read_query:
         record.outside = record.items - sum(sum(chunk.partitions.values()) for chunk in chunks)
+    segments = control.segments()
     record.write_units = sum(chunk.write_units for chunk in chunks)
+    record.read_units = sum(segment.read_units for segment in segments)
+    record.throttles = sum(part.throttles for of in (chunks, segments) for part in of)
+    record.retries = sum(part.retries for of in (chunks, segments) for part in of)
     record.stale_deleted = control.sweep().deleted
     record.created_target, record.left_out = plan.created_target, list(plan.left_out)
     return record
@@ -179,5 +186,4 @@ def _notify(record: Record) -> None:
         boto3.client("sns").publish(TopicArn=topic, Subject=subject[:100], Message=f"{record.run}: {record.cause}")
     except (BotoCoreError, ClientError) as error:
         code = error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
-        trouble = f"the notification was not sent: {code}"
-        print(json.dumps({"level": "WARNING", "run": record.run, "error": trouble}))
+        log("WARNING", f"the notification was not sent: {code}", run=record.run)

@@ -38,8 +38,8 @@ class Chunk(msgspec.Struct):
     """A key range (over `lower`, up to `upper`) and what has been copied of it. Bounds and cursor are packed keys.
 
     `refused` of the `rejected` rows were refused by DynamoDB itself, and `refused_digest` is the digest of their items;
-    `digest` is that of the items written; `write_units` are what DynamoDB said that they took, indexes included. `began`
-    and `ended` are seconds since 1970 by the workers' clocks: shown, and never compared. `drifts` counts how often its source had changed since it was copied. `partitions` counts the items by the partition
+    `digest` is that of the items written; `write_units` are what DynamoDB said that they took, indexes included;
+    `throttles` counts the calls or batches that it turned away meanwhile, `retries` those that were repeated. `began` and `ended` are seconds since 1970 by the workers' clocks: shown, and never compared. `drifts` counts how often its source had changed since it was copied. `partitions` counts the items by the partition
     that the target reads them from, where it reads by query or index.
     """
 
@@ -62,6 +62,8 @@ class Chunk(msgspec.Struct):
     drifted: bool = False
     drifts: int = 0
     write_units: float = 0.0
+    throttles: int = 0
+    retries: int = 0
     began: float = 0.0
     ended: float = 0.0
 
@@ -86,8 +88,8 @@ class Stuck(msgspec.Struct, frozen=True):
 class Segment(msgspec.Struct):
     """A part of the items that one worker loads.
 
-    Of an index it is `partitions` (packed attributes); `found` items have been read of the one at `place`. `began` and
-    `ended` are as in `Chunk`.
+    Of an index it is `partitions` (packed attributes); `found` items have been read of the one at `place`. `throttles`,
+    `retries`, `began` and `ended` are as in `Chunk`.
     """
 
     id: int
@@ -97,6 +99,9 @@ class Segment(msgspec.Struct):
     done: bool = False
     place: int = 0
     found: int = 0
+    read_units: float = 0.0
+    throttles: int = 0
+    retries: int = 0
     began: float = 0.0
     ended: float = 0.0
 
@@ -127,7 +132,7 @@ class Record(msgspec.Struct):
 
     `published` says that the target has this run's rows, whatever became of the run afterwards; `as_of` is the instant
     of the source's clock that they are those of, where the batch reads in one snapshot. `write_units` are those that
-    the copy's last attempts took.
+    the copy's last attempts took, `read_units` those of the load; `throttles` and `retries` are of both.
     """
 
     run: str
@@ -150,6 +155,9 @@ class Record(msgspec.Struct):
     resumed_by: str = ""
     as_of: str = ""
     write_units: float = 0.0
+    read_units: float = 0.0
+    throttles: int = 0
+    retries: int = 0
 
     @property
     def accounted(self) -> int:

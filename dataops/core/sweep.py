@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from dataops.core.dynamodb import key_of, remove_stale, scan_page
 from dataops.core.task import Task, pack_cursor, unpack_cursor
+from dataops.core.telemetry import count
 
 
 def sweep_stale(task: Task, until: Callable[[], bool]) -> bool:
@@ -24,7 +25,9 @@ def sweep_stale(task: Task, until: Callable[[], bool]) -> bool:
             if item[batch.stamp].get("N") not in current:
                 key = key_of(item, task.key_names)
                 seen = item[batch.stamp]
-                progress.deleted += remove_stale(task.dynamodb, batch.dynamodb.table, key, batch.stamp, seen, owned)
+                removed = remove_stale(task.dynamodb, batch.dynamodb.table, key, batch.stamp, seen, owned)
+                progress.deleted += removed
+                count(deleted=removed)
                 if until():
                     control.save_sweep(progress)
                     return False

@@ -7,6 +7,7 @@ import json
 from base64 import b64decode, b64encode
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
@@ -20,6 +21,7 @@ from dataops.core.normalize import Codec, TransformFunction, reading_key, select
 from dataops.core.pace import Limiter
 from dataops.core.records import Plan
 from dataops.core.schema import Column
+from dataops.core.telemetry import count
 from dataops.core.writers import PutWriter, UpdateWriter, Writer
 from dataops.errors import BatchFileError, Permanent, Unaccounted
 
@@ -33,11 +35,13 @@ MAX_PARTITIONS, PARTITION_BYTES = 5000, 200_000
 
 
 class Task:
-    """One run's plan with the means to work on it. Use it as a context manager: it closes its connections."""
+    """One run's plan with the means to work on it. Use it as a context manager: at its end it closes its connections and
+    counts what it has taken of DynamoDB."""
 
     def __init__(self, control: Control, plan: Plan) -> None:
         self.control, self.plan = control, plan
         self._open = ExitStack()
+        self._accesses: list[Access] = []
 
     @classmethod
     def open(cls, run: str) -> Self:
@@ -50,6 +54,8 @@ class Task:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._open.close()
+        for access in self._accesses:
+            count(**asdict(access.used))
 
     @cached_property
     def dynamodb(self) -> Access:
@@ -64,7 +70,8 @@ class Task:
     def _access(self, workers: int) -> Access:
         table = self.plan.batch.dynamodb
         reads, writes = (most and most / workers for most in (table.max_read_units, table.max_write_units))
-        return Access(dynamodb_client(attempts=1), Limiter(reads), Limiter(writes))
+        self._accesses.append(Access(dynamodb_client(attempts=1), Limiter(reads), Limiter(writes)))
+        return self._accesses[-1]
 
     @cached_property
     def source_connection(self) -> Connection:

@@ -58,7 +58,7 @@ class PutWriter:
             if len(left) < len(pending):
                 patience.begin_again()
             if left:
-                access.writes.slow_down()
+                access.slow_down(access.writes)
                 if not patience.wait():
                     stuck = [places[self._identity(request["PutRequest"]["Item"])] for request in left]
                     raise Unprocessed(
@@ -66,6 +66,7 @@ class PutWriter:
                         "attempts; if the run fails, unprocessed.jsonl in its folder lists their keys",
                         stuck,
                     )
+                access.used.retries += 1
             pending = left
 
     def _put_singly(self, batch: Sequence[Item]) -> Iterator[Unwritable]:

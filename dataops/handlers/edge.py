@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import sys
 import traceback
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from dataops.core.control import Control
 from dataops.core.dynamodb import dynamodb_error
 from dataops.core.mysql import located_error
+from dataops.core.telemetry import invocation, log
 from dataops.errors import DataOpsError, Permanent, Retryable
 
 Handler: TypeAlias = Callable[[dict[str, Any], Any], dict[str, Any]]
@@ -34,15 +34,17 @@ def edge(handler: Handler) -> Handler:
 
     @functools.wraps(handler)
     def guarded(event: dict[str, Any], context: Any) -> dict[str, Any]:
-        try:
-            return handler(event, context)
-        except Exception as error:
-            ours = _ours(error)
-            where = f"{handler.__module__.rpartition('.')[2]}{_part(event)}"
-            _keep(event, isinstance(ours, Permanent), f"{where}: {ours}")
-            print(json.dumps({"level": "ERROR", "where": where, "run": event.get("run"), "error": str(ours)}))
-            kind = Permanent if isinstance(ours, Permanent) else Retryable
-            raise kind(f"{where}: {ours}") from None
+        state = handler.__module__.rpartition(".")[2]
+        with invocation(lambda: _milliseconds_left(context), **_labels(state, event, context)):
+            try:
+                return handler(event, context)
+            except Exception as error:
+                ours = _ours(error)
+                where = f"{state}{_part(event)}"
+                kind = Permanent if isinstance(ours, Permanent) else Retryable
+                log("ERROR", str(ours), error=kind.__name__)
+                _keep(event, kind is Permanent, f"{where}: {ours}")
+                raise kind(f"{where}: {ours}") from None
 
     return guarded
 
@@ -52,6 +54,17 @@ def time_is_short(context: Any) -> Callable[[], bool]:
     whole = context.get_remaining_time_in_millis() / 1000
     margin = min(MARGIN_SECONDS, whole / 2)
     return lambda: context.get_remaining_time_in_millis() / 1000 < margin
+
+
+def _labels(state: str, event: dict[str, Any], context: Any) -> dict[str, str | int | None]:
+    """What every line of an invocation carries, beside the batch that the run's plan tells."""
+    named = {name: event[name] for name in ("run", "chunk", "segment") if isinstance(event.get(name), str | int)}
+    request = getattr(context, "aws_request_id", None)
+    return {"state": state, **named, "request": request}
+
+
+def _milliseconds_left(context: Any) -> int | None:
+    return int(context.get_remaining_time_in_millis()) if hasattr(context, "get_remaining_time_in_millis") else None
 
 
 def _ours(error: Exception) -> DataOpsError:
@@ -90,7 +103,9 @@ def _part(event: dict[str, Any]) -> str:
 
 def _keep(event: dict[str, Any], permanent: bool, cause: str) -> None:
     """Keep the cause in the control table; a Map's parent does not see its children's errors."""
+    if "run" not in event:
+        return
     try:
-        Control(str(event.get("run"))).save_trouble(permanent, cause)
+        Control(str(event["run"])).save_trouble(permanent, cause)
     except Exception as error:  # the cause still reaches the state machine as the raised error
-        print(json.dumps({"level": "WARNING", "error": f"the cause was not kept: {type(error).__name__}"}))
+        log("WARNING", f"the cause was not kept: {type(error).__name__}")

@@ -295,6 +295,7 @@ def _environment(spec: FunctionSpec, task: Path, runtime: Path, base: Mapping[st
         "AWS_LAMBDA_RUNTIME_API": api, "AWS_LAMBDA_FUNCTION_NAME": spec.name, "_HANDLER": spec.handler,
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(spec.memory), "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
         "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{spec.name}", "AWS_LAMBDA_LOG_STREAM_NAME": "local",
+        "AWS_LAMBDA_LOG_FORMAT": "JSON",
         "AWS_EXECUTION_ENV": "AWS_Lambda_python",
         **base, **dict(spec.environment),
     }  # fmt: skip

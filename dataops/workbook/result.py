@@ -99,7 +99,8 @@ class RunResult(msgspec.Struct, frozen=True):
             **{name: getattr(record, name) for name in names},
             "rejections": [msgspec.to_builtins(rejection) for rejection in self.rejections],
             "seconds": round(self.seconds, 3), "states": [msgspec.to_builtins(state) for state in self.states],
-            "write_units": record.write_units, "left_out": record.left_out, "as_of": record.as_of, "cause": record.cause,
+            "write_units": record.write_units, "read_units": record.read_units,
+            "throttles": record.throttles, "retries": record.retries, "left_out": record.left_out, "as_of": record.as_of, "cause": record.cause,
         }  # fmt: skip
 
 

@@ -219,7 +219,7 @@ def test_what_comes_back_unprocessed_is_sent_again(stubbed):
         reply = {"UnprocessedItems": {"t": back} if back else {}, "ConsumedCapacity": [{"CapacityUnits": units}]}
         stub.add_response("batch_write_item", reply, {"RequestItems": {"t": sent}, **total})
     assert PutWriter(access, "t", KEYS).write([item(0), item(1)]) == []
-    assert access.write_units == 7.0
+    assert access.used.write_units == 7.0
     stub.assert_no_pending_responses()
 
 

@@ -34,4 +34,4 @@ def test_a_notification_that_cannot_be_sent_is_logged_and_no_more(numbers, monke
         record = roll_back(task.plan.run, execution_of(task.plan.run), "Permanent", "why")
     assert record.status == "failed"
     (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "notification" in line]
-    assert line == {"level": "WARNING", "run": record.run, "error": "the notification was not sent: NotFound"}
+    assert line == {"level": "WARNING", "run": record.run, "message": "the notification was not sent: NotFound"}

@@ -48,7 +48,7 @@ def written(batch):
         ensure_table(access.client, batch, preview._walk.codec)
         items = [item | {batch.stamp: {"N": str(stamp)}} for item in preview._sample]
         PutWriter(access, batch.dynamodb.table, ["id"]).write(items)
-        return access.write_units
+        return access.used.write_units
 
     return write
 

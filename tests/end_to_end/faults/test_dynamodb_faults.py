@@ -202,6 +202,7 @@ def test_throttled_single_puts_are_sent_again(few, dynamodb):
     result = few.run()
     assert [one.key for one in result.rejections] == [{"id": "77"}]
     assert throttled == [0, 1, 5, 9]
+    assert (result.record.throttles, result.record.retries) == (4, 4)
     assert dynamodb.seen.count(f"PutItem {few.name}") == 25 + 4
     dynamodb.clear()
     assert_failed(few, result, "1 rows were rejected, most often because DynamoDB refused it (ValidationException)")
