@@ -35,7 +35,7 @@ _REFUSED = {1044, ER.ACCESS_DENIED_ERROR, 1049, 1698, 1862, 3118, 3159, CR.CR_AU
 _CUT_OFF = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 
 
-def open_connection(name: str) -> Connection:
+def open_connection(name: str, reply_seconds: int = REPLY_SECONDS) -> Connection:
     """A connection by the secret called `name`, fetched now; fetched once more when a rotation came in between.
 
     A password that the server refuses (1045) may have been replaced since it was fetched, or the server may have the
@@ -43,7 +43,7 @@ def open_connection(name: str) -> Connection:
     """
     secret = fetch_secret(name)
     try:
-        return _connect(secret)
+        return _connect(secret, reply_seconds)
     except pymysql.MySQLError as error:
         if _code(error) != ER.ACCESS_DENIED_ERROR:
             raise _located(secret, error) from error
@@ -51,17 +51,17 @@ def open_connection(name: str) -> Connection:
     if fresh == secret:
         time.sleep(ROTATION_SECONDS)
         fresh = fetch_secret(name)
-    return connect(fresh)
+    return connect(fresh, reply_seconds)
 
 
-def connect(secret: Secret) -> Connection:
+def connect(secret: Secret, reply_seconds: int = REPLY_SECONDS) -> Connection:
     """A raw connection (autocommit) to the server of `secret`, over TLS unless a loopback secret says `tls: off`.
 
-    It never connects again by itself. Raises Unreachable when nothing answers, SecretError when the credentials, the
+    It never connects again by itself; no reply is waited for longer than `reply_seconds`. Raises Unreachable when nothing answers, SecretError when the credentials, the
     database or the server's certificate are refused.
     """
     try:
-        return _connect(secret)
+        return _connect(secret, reply_seconds)
     except pymysql.MySQLError as error:
         raise _located(secret, error) from error
 
@@ -91,21 +91,21 @@ class ClearPasswordRefused:
         raise pymysql.OperationalError(CR.CR_AUTH_PLUGIN_CANNOT_LOAD, "a clear password was asked for")
 
 
-def _connect(secret: Secret) -> Connection:
+def _connect(secret: Secret, reply_seconds: int) -> Connection:
     try:
-        return _log_in(secret)
+        return _log_in(secret, reply_seconds)
     except RuntimeError as error:  # pymysql would need the package `cryptography` to send it under the server's key
         raise SecretError(f"{_where(secret)}: the server takes this password over TLS only") from error
 
 
-def _log_in(secret: Secret) -> Connection:
+def _log_in(secret: Secret, reply_seconds: int) -> Connection:
     iam = secret.auth == "iam"
     refused = () if iam else ("mysql_clear_password", "dialog")
     return pymysql.connect(
         host=secret.host, port=secret.port, user=secret.username,
         password=(make_token(secret) if iam else secret.password).encode(),
         database=secret.dbname, charset="utf8mb4", conv=cast("Any", dict(encoders)), autocommit=True, ssl=_tls(secret),
-        connect_timeout=CONNECT_SECONDS, read_timeout=REPLY_SECONDS, write_timeout=REPLY_SECONDS,
+        connect_timeout=CONNECT_SECONDS, read_timeout=reply_seconds, write_timeout=reply_seconds,
         client_flag=CLIENT.FOUND_ROWS, local_infile=True, init_command=_SESSION,
         auth_plugin_map=cast("Any", dict.fromkeys(refused, ClearPasswordRefused)),
     )  # fmt: skip

@@ -25,7 +25,7 @@ import os
 from collections.abc import Iterator, Sequence
 from email.utils import parsedate_to_datetime
 from itertools import islice
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -34,17 +34,20 @@ from dataops.core.records import Chunk, Plan, Record, Segment, Stuck, Sweep, Ver
 from dataops.core.telemetry import label
 from dataops.errors import Cancelled, LeaseHeld, Permanent
 
+if TYPE_CHECKING:
+    from types_boto3_dynamodb import DynamoDBClient
+
 _Record = TypeVar("_Record", bound=msgspec.Struct)
 
 
 class Control:
     """One run's view of the control table (name: `DATAOPS_CONTROL_TABLE`). All reads are consistent."""
 
-    def __init__(self, run: str) -> None:
+    def __init__(self, run: str, client: DynamoDBClient | None = None) -> None:
         from dataops.core.dynamodb import dynamodb_client
 
         self.run = run
-        self.client = dynamodb_client()
+        self.client = client or dynamodb_client()
         self.table = os.environ.get("DATAOPS_CONTROL_TABLE", "")
         if not self.table:
             raise Permanent("DATAOPS_CONTROL_TABLE: expected the control table's name, found nothing")

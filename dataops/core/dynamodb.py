@@ -94,7 +94,7 @@ class Access:
         patience = patience or self.patience()
         while True:
             try:
-                with _errors_located(table):
+                with calls_located(table):
                     return operation(**given)
             except Retryable as error:
                 if isinstance(error, Throttled):
@@ -259,7 +259,7 @@ def remove_stale(
 
 
 @contextmanager
-def _errors_located(table: str) -> Iterator[None]:
+def calls_located(table: str) -> Iterator[None]:
     """Within it, botocore's errors become ours. A refused item (ValidationException) is a SchemaMismatch."""
     from botocore.exceptions import BotoCoreError, ClientError
 

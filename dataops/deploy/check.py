@@ -10,7 +10,7 @@ from typing import NamedTuple
 from dataops.batch import read_batch
 from dataops.deploy.asl import Fault, check_machine
 from dataops.deploy.machine import DEFINITION, placeholder_of
-from dataops.deploy.package import handlers
+from dataops.deploy.package import state_handlers
 from dataops.deploy.schedule import parse_schedule
 from dataops.deploy.template import read_template
 from dataops.errors import BatchFileError
@@ -87,7 +87,7 @@ def _check_definition(path: Path) -> Iterator[Fault]:
     yield from check_machine(text)
     if path.resolve() == DEFINITION:
         named = set(re.findall(r"\$\{([^}]*)\}", text))
-        ours = {placeholder_of(function) for function in handlers()}
+        ours = {placeholder_of(function) for function in state_handlers()}
         yield from (
             Fault("", f"${{{name}}} stands for no handler in dataops/handlers") for name in sorted(named - ours)
         )

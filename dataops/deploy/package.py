@@ -52,10 +52,19 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dataops"
 
 
+DIRECT = ("dataops-preflight",)
+"""Functions that are invoked directly: they are no state of the batch machine."""
+
+
 def handlers() -> dict[str, str]:
-    """Function name -> handler path, one for each file in handlers/ that is a Task state."""
+    """Function name -> handler path, one for each file in handlers/."""
     names = sorted(path.stem for path in (PACKAGE / "handlers").glob("*.py") if path.stem not in ("__init__", "edge"))
     return {f"dataops-{name.replace('_', '-')}": f"dataops.handlers.{name}.handler" for name in names}
+
+
+def state_handlers() -> dict[str, str]:
+    """Function name -> handler path of those that are a Task state of the batch machine."""
+    return {name: handler for name, handler in handlers().items() if name not in DIRECT}
 
 
 def transform_files(function: str) -> dict[str, bytes]:

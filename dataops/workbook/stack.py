@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from dataops.batch import Batch
 from dataops.errors import DataOpsError, StackError
 
+LOOK_SECONDS = 10
+"""How long a look at the source may take when a missing DynamoDB table is to be made."""
+
 
 def attach() -> str | None:
     """Point this process at a running embedded stack and give its name; None when it is to work on AWS.
@@ -61,7 +64,7 @@ def _ensure_table(batch: Batch) -> None:
     from dataops.deploy.tables import ensure_table
 
     try:
-        with open_connection(batch.source.secret) as connection:
+        with open_connection(batch.source.secret, LOOK_SECONDS) as connection:
             source = describe_table(connection, batch.source.table, batch.source.database)
         ensure_table(dynamodb_client(), batch, Codec(batch, source, None, None))
     except (DataOpsError, KeyError):

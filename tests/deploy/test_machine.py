@@ -5,7 +5,7 @@ import json
 import pytest
 
 from dataops.deploy.machine import DEFINITION, definition, placeholder_of
-from dataops.deploy.package import handlers
+from dataops.deploy.package import handlers, state_handlers
 from dataops.errors import LeaseHeld, Permanent, Retryable, Unreachable
 from dataops.handlers.edge import edge
 
@@ -113,7 +113,7 @@ def test_nothing_after_publish_leads_to_roll_back():
 
 def test_tasks_and_handlers_are_the_same():
     used = [s["Resource"] for scope in scopes() for s in scope["States"].values() if s["Type"] == "Task"]
-    assert sorted(used) == sorted(f"${{{placeholder_of(function)}}}" for function in handlers())
+    assert sorted(used) == sorted(f"${{{placeholder_of(function)}}}" for function in state_handlers())
 
 
 def test_a_handler_is_named_as_its_state():
@@ -121,7 +121,7 @@ def test_a_handler_is_named_as_its_state():
     named = {name: "${" + "".join(word.capitalize() for word in name.split()) + "Arn}" for name in tasks}
     assert tasks == named
     files = {name.lower().replace(" ", "_") for name in tasks}
-    assert files == {path.rsplit(".", 2)[1] for path in handlers().values()}
+    assert files == {path.rsplit(".", 2)[1] for path in state_handlers().values()}
 
 
 def test_state_carries_names_and_numbers_only():
