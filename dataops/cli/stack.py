@@ -147,6 +147,7 @@ def _print_stack(stack: Stack, json_: bool) -> None:
     for side, server in (("source", info.source), ("target", info.target)):
         where = f"mysql://{server.user}:{server.password}@{server.host}:{server.port}/{server.database}"
         click.echo(f"# {side}: {where} ({server.flavor} {server.version})")
+    click.echo(f"# logs of the functions: {info.folder}/lambda")
 
 
 def _open_side(side: str, name: str) -> Connection:

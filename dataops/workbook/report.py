@@ -36,6 +36,14 @@ def counts_table(result: RunResult) -> Table:
     return Table(("what", "count"), rows)
 
 
+def describe_units(record: Record) -> str:
+    """What a run took of DynamoDB, in one sentence."""
+    return (
+        f"DynamoDB took {record.write_units:,.0f} write units for the copy and {record.read_units:,.0f} read units for the "
+        f"load; it throttled {record.throttles:,} times, and {record.retries:,} calls were made again."
+    )
+
+
 def runs_table(records: Sequence[Record]) -> Table:
     """What ran, when, with what result, in the order given."""
     heads = ("run", "started", "status", "source rows", "target rows", "rejected", "cause")
@@ -108,6 +116,7 @@ def _parts(result: RunResult) -> Iterator[str]:
     yield f'<p class="quiet">run {escape(record.run)}{escape(started)}, {result.seconds:.1f} s{escape(as_of)}</p>'
     if record.cause:
         yield f'<p class="cause">{escape(record.cause)}</p>'
+    yield f'<p class="quiet">{describe_units(record)}</p>'
     yield _equation(result)
     yield f"<h2>Counts</h2>{counts_table(result)._repr_html_()}"
     if record.left_out:

@@ -271,6 +271,7 @@ def test_every_command_has_help(stack):
         "infer",
         "run",
         "reconcile",
+        "preflight",
         "package",
         "runs",
         "lab",
