@@ -53,9 +53,9 @@ def run_preflight(declared: Any, time_is_short: Callable[[], bool]) -> list[Chec
             "services": SERVICE_CHECKS,
         }.items()
     }  # fmt: skip
-    source = _check_source(sides["source"], batch)
+    source = _check_source(sides["source"], batch, time_is_short)
     if not time_is_short():
-        _check_target(sides["target"], batch, source)
+        _check_target(sides["target"], batch, source, time_is_short)
     if not time_is_short():
         _check_dynamodb(sides["dynamodb"], sides["quota"], batch, source)
     if not time_is_short():
@@ -64,17 +64,17 @@ def run_preflight(declared: Any, time_is_short: Callable[[], bool]) -> list[Chec
 
 
 def client_of(service: str) -> Any:
-    """A client that waits a few seconds only, and tries twice."""
+    """A client that waits a few seconds only, and tries once: a preflight can be repeated."""
     import boto3
     from botocore.config import Config
 
     make: Any = boto3.client
-    return make(service, config=Config(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 2}))
+    return make(service, config=Config(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 1}))
 
 
-def _check_source(side: Side, batch: Batch) -> Table | None:
+def _check_source(side: Side, batch: Batch, time_is_short: Callable[[], bool]) -> Table | None:
     with ExitStack() as stack:
-        connection = open_side(side, batch.source.secret, client_of("secretsmanager"))
+        connection = open_side(side, batch.source.secret, client_of("secretsmanager"), time_is_short)
         if connection is None:
             return None
         stack.callback(connection.close)
@@ -92,9 +92,9 @@ def _check_source(side: Side, batch: Batch) -> Table | None:
     return None
 
 
-def _check_target(side: Side, batch: Batch, source: Table | None) -> None:
+def _check_target(side: Side, batch: Batch, source: Table | None, time_is_short: Callable[[], bool]) -> None:
     with ExitStack() as stack:
-        connection = open_side(side, batch.target.secret, client_of("secretsmanager"))
+        connection = open_side(side, batch.target.secret, client_of("secretsmanager"), time_is_short)
         if connection is None:
             return
         stack.callback(connection.close)

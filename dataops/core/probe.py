@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from dataops.core.checks import Side
@@ -24,10 +25,17 @@ _SETTINGS = """SHOW GLOBAL VARIABLES WHERE Variable_name IN ('read_only', 'super
     'local_infile', 'time_zone', 'sql_mode', 'max_allowed_packet')"""
 
 
-def open_side(side: Side, name: str, client: SecretsManagerClient) -> Connection | None:
-    """A connection by the secret called `name`, or None; what came in its way is in `side`."""
+def open_side(
+    side: Side, name: str, client: SecretsManagerClient, time_is_short: Callable[[], bool]
+) -> Connection | None:
+    """A connection by the secret called `name`, or None; what came in its way is in `side`.
+
+    No step takes longer than the margin of `time_is_short`, and none is begun after that.
+    """
     secret = _fetch(side, name, client)
-    if secret is None or not _resolves(side, secret) or not answers(side, "TCP", secret.host, secret.port):
+    if secret is None or time_is_short() or not _resolves(side, secret):
+        return None
+    if time_is_short() or not answers(side, "TCP", secret.host, secret.port) or time_is_short():
         return None
     return _log_in(side, secret)
 
