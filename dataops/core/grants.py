@@ -20,9 +20,12 @@ CHANGING = ("ALL PRIVILEGES", "INSERT", "UPDATE", "DELETE", "DROP", "ALTER", "CR
 """Those that a person should hear of first."""
 WRITE = {
     "swap": frozenset({"SELECT", "INSERT", "DELETE", "CREATE", "DROP", "ALTER"}),
-    "upsert": frozenset({"SELECT", "INSERT", "DELETE", "UPDATE", "CREATE", "DROP", "ALTER"}),
+    "upsert": frozenset({"SELECT", "INSERT", "DELETE", "UPDATE", "CREATE", "DROP"}),
 }
-"""By mode. Staging is made with CREATE, filled by REPLACE (INSERT, DELETE), and put in place by RENAME (ALTER, DROP)."""
+"""By mode. Staging is made with CREATE, filled by REPLACE (INSERT, DELETE), and put in place by RENAME (ALTER, DROP) or merged.
+
+A target that is yet to be made is put in place by RENAME in either mode.
+"""
 
 _GRANT = re.compile(
     r"GRANT (?P<what>.+?) ON (?:TABLE )?(?P<database>`(?:[^`]|``)*`|\*)\.(?P<table>`(?:[^`]|``)*`|\*) TO "

@@ -139,7 +139,8 @@ def _check_read_grants(side: Side, connection: Connection, database: str, table:
 
 def _check_write_grants(side: Side, connection: Connection, database: str, batch: Batch) -> None:
     with side.trying("grants", "the user's grants cannot be read"):
-        needed = WRITE[batch.target.mode]
+        there = exists(connection, database, batch.target.table)
+        needed = WRITE[batch.target.mode] | (frozenset() if there else {"ALTER"})
         held = privileges(show_grants(connection), database)
         if lacking := missing(held, needed):
             remedy = f"GRANT {', '.join(lacking)} ON {database}.* TO the user: staging tables stand beside the target"

@@ -9,6 +9,7 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedd
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -79,5 +80,8 @@ def _embedded(values: dict[str, float]) -> dict[str, object]:
 
 
 def _print(level: str, message: str, fields: dict[str, object] | dict[str, str | int]) -> None:
+    """One write for a line: processes may share a log, as they do on the embedded stack."""
     told = _current.get()
-    print(json.dumps({"level": level, "message": message, **(told.labels if told else {}), **fields}), flush=True)
+    line = json.dumps({"level": level, "message": message, **(told.labels if told else {}), **fields})
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
