@@ -16,12 +16,14 @@
     run#<run>         offender#<number>  a row for whose key Plan refused the batch
     run#<run>         stuck#<chunk>      `Stuck`: the rows that DynamoDB did not take
 
-Every record is one JSON text in `data` and is overwritten whole: a repeated invocation leaves the same record.
+Every record is one JSON text in `data` and is overwritten whole: a repeated invocation leaves the same record. What a run
+holds of its rows and their parts also has the number `expires`, by which DynamoDB's time to live removes it.
 """
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Sequence
 from email.utils import parsedate_to_datetime
 from itertools import islice
@@ -38,6 +40,10 @@ if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
 _Record = TypeVar("_Record", bound=msgspec.Struct)
+
+EXPIRING = ("chunk#", "segment#", "rejection#", "offender#", "stuck#")
+KEPT_SECONDS = 400 * 24 * 3600
+"""How long these are kept after they were last written: longer than the year that an execution may take at most."""
 
 
 class Control:
@@ -256,7 +262,10 @@ class Control:
         self.client.put_item(TableName=self.table, Item=item)
 
     def _put(self, pk: str, sk: str, record: msgspec.Struct) -> None:
-        self._put_item({"pk": {"S": pk}, "sk": {"S": sk}, "data": {"S": msgspec.json.encode(record).decode()}})
+        expires = {"expires": {"N": f"{time.time() + KEPT_SECONDS:.0f}"}} if sk.startswith(EXPIRING) else {}
+        self._put_item(
+            {"pk": {"S": pk}, "sk": {"S": sk}, "data": {"S": msgspec.json.encode(record).decode()}, **expires}
+        )
 
     def _put_if(self, pk: str, sk: str, data: str, instead_of: str | None = None) -> bool:
         """Write `data` where nothing is, or where `data` itself or `instead_of` is; False where another is."""
