@@ -150,7 +150,9 @@ def runs(count: int, json_: bool) -> int:
     attach()
     records, outcomes = Control("").records(count), list_outcomes(runs_folder(), count)
     if json_:
-        click.echo(json.dumps([msgspec.to_builtins(record) for record in records], ensure_ascii=False))
+        listed = [{"folder": folder, **msgspec.to_builtins(outcome)} for folder, outcome in outcomes]
+        shown = {"runs": [msgspec.to_builtins(record) for record in records], "notebooks": listed}
+        click.echo(json.dumps(shown, ensure_ascii=False))
         return 0
     click.echo(runs_table(records).text())
     if outcomes:

@@ -53,11 +53,11 @@ def require_unique_key(
     _require_exact_keys(connection, batch, source, columns, report)
     if source.tells_apart(columns):
         return
-    exact, groups = _shared_keys(batch, source)
+    _, groups = _shared_keys(batch, source)
     with errors_located(f"source {source.name}: proving the key unique"):
         doubled = int(execute(connection, f"SELECT COUNT(*) FROM (SELECT 1 {groups}) doubled")[0][0])
         if doubled and report:
-            rows = offending_rows(connection, batch, source, f"({exact}) IN (SELECT {exact} {groups})")
+            rows = offending_rows(connection, batch, source, shares_key(batch, source))
             report([Rejection(row, columns[0], "shares its DynamoDB key with another row") for row in rows])
     if doubled:
         raise SchemaMismatch(
@@ -73,6 +73,12 @@ def count_shared_keys(connection: Connection, batch: Batch, source: Table) -> in
     _, groups = _shared_keys(batch, source)
     with errors_located(f"source {source.name}: counting shared keys"):
         return int(execute(connection, f"SELECT COALESCE(SUM(n), 0) FROM (SELECT COUNT(*) n {groups}) shared")[0][0])
+
+
+def shares_key(batch: Batch, source: Table) -> str:
+    """SQL that is true for a source row whose DynamoDB key another row has too."""
+    exact, groups = _shared_keys(batch, source)
+    return f"({exact}) IN (SELECT {exact} {groups})"
 
 
 def _item_key_columns(batch: Batch) -> list[str]:

@@ -7,11 +7,11 @@ from functools import cached_property
 from itertools import islice
 from typing import Any, NamedTuple
 
-from dataops.batch import Batch
+from dataops.batch import Batch, key_columns
 from dataops.core.connection import open_connection
 from dataops.core.control import Control
 from dataops.core.describe import describe_table
-from dataops.core.fit import count_shared_keys, offending_rows, require_fit, require_unique_key
+from dataops.core.fit import count_shared_keys, offending_rows, require_fit, require_unique_key, shares_key
 from dataops.core.mysql import (
     PlainReader,
     condition,
@@ -166,12 +166,12 @@ class SourceTable:
         hazards = list(hazards_of(self.batch, self.columns))
         counts = self._aggregate(["COUNT(*)", *(f"SUM({of.sql})" for of in hazards)], whole=True)[1:]
         found = [(hazard, int(count or 0)) for hazard, count in zip(hazards, counts, strict=True)]
-        shared = count_shared_keys(self._connection, self.batch, self.table)
-        return [*found, (Hazard("a DynamoDB key that another row has", "", "", "the batch is refused", True), shared)]
+        keys = ", ".join(dict.fromkeys(name for key in self.batch.dynamodb.keys for name in key_columns(key)))
+        shared = shares_key(self.batch, self.table)
+        hazard = Hazard("a DynamoDB key that another row has", keys, shared, "the batch is refused", True)
+        return [*found, (hazard, count_shared_keys(self._connection, self.batch, self.table))]
 
     def _keys_of(self, hazard: Hazard) -> str:
-        if not hazard.sql:
-            return "-"
         which = f"({hazard.sql})"
         with errors_located(f"source {self.table.name}: looking for {hazard.name}"):
             keys = offending_rows(self._connection, self.batch, self.table, which, SHOWN_KEYS)

@@ -225,7 +225,7 @@ def _form_of(field: Field, raw: Any, attribute: Attribute) -> str:
     if value == raw:
         zero = column.data_type in ("datetime", "timestamp")
         return "no real date: stays as MySQL writes it" if zero else AS_IT_IS
-    return "becomes ISO-8601" if column.kind == "temporal" else "the same number, spelt without needless zeros"
+    return "becomes ISO-8601" if column.kind == "temporal" else "the same number without needless zeros"
 
 
 def _same(field: Field, raw: Raw, back: Raw) -> bool:

@@ -196,7 +196,7 @@ def test_run_json_ends_with_one_line_of_everything(stack, tmp_path):
     assert result["source_rows"] == result["target_rows"] + result["rejected"] + result["dropped"] == 2000
     assert (tmp_path / "runs" / result["run"] / "report.html").exists()
     listed = json.loads(dataops("runs", "--json").stdout)
-    assert result["run"] in [run["run"] for run in listed]
+    assert result["run"] in [run["run"] for run in listed["runs"]]
 
 
 def test_status_prints_addresses_and_variables(stack):
@@ -239,6 +239,9 @@ def test_a_notebook_runs_unattended_and_leaves_a_page(stack, tmp_path):
     told = last_json(done)
     assert (done.returncode, told["status"]) == (0, "succeeded"), done.stderr
     assert "customers: 12 columns" in Path(tmp_path, told["page"]).read_text()
+    (listed,) = json.loads(dataops("runs", "--json", cwd=tmp_path).stdout)["notebooks"]
+    assert (listed["notebook"], listed["status"]) == ("01-inspect-source", "succeeded")
+    assert (tmp_path / "runs" / listed["folder"] / "01-inspect-source.html").is_file()
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,13 @@ def test_keys_that_an_index_cannot_have_are_told(source):
     assert hazards["NULL in an index key", "label"] == (1, "2")
 
 
+def test_keys_that_the_table_cannot_have_are_told(source):
+    hazards = found(source, dynamodb__partition_key="code")
+    assert hazards["a key of more than 2,048 bytes", "code"] == (1, "3")
+    assert hazards["an empty key", "code"] == (1, "2")
+    assert hazards["a DynamoDB key that another row has", "code"] == (2, "1; 4")
+
+
 def test_rows_that_would_be_rejected_fail_the_verdict_unless_the_batch_goes_on(source):
     with pytest.raises(SchemaMismatch, match="1 rows hold a row of more than 400 KB and would be rejected"):
         require_rows(source())
