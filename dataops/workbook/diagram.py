@@ -75,9 +75,11 @@ def _draw_line(line: Line) -> str:
 def _draw_box(box: Box, status: dict[str, str], notes: dict[str, str]) -> Iterator[str]:
     passed = status.get(box.name, "")
     style = f"asl-{passed}" if passed in STATUSES else "asl-unvisited"
-    title = escape(": ".join(filter(None, [box.name, passed or "not reached" if status else "", box.comment])))
+    told = [box.name, passed or "not reached" if status else "", box.comment, "; ".join(box.retries)]
+    title = escape(": ".join(filter(None, told)))
     yield f'<g class="{style}{" asl-frame" if box.inner else ""}"><title>{title}</title>{_outline(box)}'
     seconds = f'<tspan class="asl-note" dx="6">{escape(notes[box.name])}</tspan>' if box.name in notes else ""
+    seconds = ('<tspan class="asl-note" dx="6">↻</tspan>' if box.retries else "") + seconds
     if box.inner:
         note = f'<tspan class="asl-note" dx="8">{escape(box.note)}</tspan>'
         yield f'<path d="{_head_of(box)}"/>'

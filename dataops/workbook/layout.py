@@ -32,7 +32,7 @@ class Line(NamedTuple):
 
 
 class Box(NamedTuple):
-    """A drawn state: its place within its scope, and the scopes inside it with theirs."""
+    """A drawn state: its place within its scope, the scopes inside it with theirs, and what each of its Retry does."""
 
     name: str
     kind: str
@@ -43,6 +43,7 @@ class Box(NamedTuple):
     width: float
     height: float
     inner: tuple[tuple[float, float, Scope], ...] = ()
+    retries: tuple[str, ...] = ()
 
     @property
     def right(self) -> float:
@@ -174,17 +175,25 @@ def _measure(name: str, state: dict[str, Any], y: float) -> Box:
     kind, comment = state.get("Type", ""), state.get("Comment", "")
     processor = state.get("ItemProcessor") or state.get("Iterator")
     scopes = [lay_out(scope) for scope in ([processor] if processor else state.get("Branches", []))]
+    retries = tuple(_spell_retry(of) for of in state.get("Retry", []))
     if not scopes:
-        return Box(name, kind, "", comment, 0, y, max(WIDTH, text_width(name, 7.4) + 36), HEIGHT)
+        width = max(WIDTH, text_width(name, 7.4) + 36 + (40 if retries else 0))
+        return Box(name, kind, "", comment, 0, y, width, HEIGHT, (), retries)
     note = _note(state)
-    head = text_width(name, 7.9) + text_width(note, 6.2) + 36
+    head = text_width(name, 7.9) + text_width(note, 6.2) + 36 + (24 if retries else 0)
     width = max(head, sum(scope.width + 1.5 * PAD for scope in scopes) + PAD / 2)
     x = (width - sum(scope.width + 1.5 * PAD for scope in scopes) + 1.5 * PAD) / 2
     inner = []
     for scope in scopes:
         inner.append((x - scope.left, float(HEAD), scope))
         x += scope.width + 1.5 * PAD
-    return Box(name, kind, note, comment, 0, y, width, HEAD + max(s.height for s in scopes) + PAD, tuple(inner))
+    height = HEAD + max(s.height for s in scopes) + PAD
+    return Box(name, kind, note, comment, 0, y, width, height, tuple(inner), retries)
+
+
+def _spell_retry(retry: dict[str, Any]) -> str:
+    """A retrier in words; Step Functions tries three times more where it does not say."""
+    return f"up to {retry.get('MaxAttempts', 3)} more tries on {', '.join(retry['ErrorEquals'])}"
 
 
 def _route(main: dict[str, Box], side: dict[str, Box], edges: list[Edge]) -> tuple[list[Line], dict[str, Box]]:

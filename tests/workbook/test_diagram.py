@@ -111,6 +111,15 @@ def test_the_picture_needs_no_network_and_no_script():
     assert "<script" not in text
 
 
+def test_a_state_that_is_tried_again_is_marked_and_says_on_what():
+    machine = {"StartAt": "A", "States": {"A": {"Type": "Task", "Resource": "x", "End": True}}}
+    assert "↻" not in draw_machine(json.dumps(machine)).text
+    machine["States"]["A"]["Retry"] = [{"ErrorEquals": ["Busy", "Slow"], "MaxAttempts": 5}]
+    drawn = draw_machine(json.dumps(machine)).text
+    assert drawn.count("↻") == 1
+    assert "up to 5 more tries on Busy, Slow" in drawn
+
+
 def test_a_transition_to_a_state_that_is_not_there_is_left_out():
     states = {"A": {"Type": "Task", "Next": "Gone"}}
     assert set(groups(draw_machine(json.dumps({"StartAt": "Gone", "States": states})).text)) == {"A"}
