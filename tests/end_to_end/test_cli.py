@@ -64,13 +64,17 @@ def library(stack, tmp_path_factory):
 def test_infer_chooses_keys_by_the_primary_key(library):
     keys = {path.stem: yaml.safe_load(path.read_text())["dynamodb"] for path in (library / "b").glob("*.yml")}
     assert keys == {
-        "branch": {"table": "branch", "partition_key": "branch_id"},
-        "book": {"table": "book", "partition_key": "isbn"},
+        "branch": {"table": "branch", "partition_key": "branch_id", "key_types": {"branch_id": "N"}},
+        "book": {"table": "book", "partition_key": "isbn", "key_types": {"isbn": "S"}},
         "copy": {
-            "table": "copy", "partition_key": "branch_id", "sort_key": {"name": "sk", "template": "{isbn}#{shelf}"}
+            "table": "copy", "partition_key": "branch_id", "sort_key": {"name": "sk", "template": "{isbn}#{shelf}"},
+            "key_types": {"branch_id": "N"},
         },
-        "loan": {"table": "loan", "partition_key": "member", "sort_key": "loan_no"},
-        "card": {"table": "card", "partition_key": "number"},
+        "loan": {
+            "table": "loan", "partition_key": "member", "sort_key": "loan_no",
+            "key_types": {"member": "S", "loan_no": "N"},
+        },
+        "card": {"table": "card", "partition_key": "number", "key_types": {"number": "S"}},
     }  # fmt: skip
 
 
