@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from functools import cache
+from typing import Any
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 from dataops.local.mysqld import Flavor
 from dataops.local.sample import write_sample
@@ -35,9 +37,42 @@ def session_stack(flavor: Flavor | None = None) -> Stack:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Notebook cells ask for no fixture: start the stack before them."""
-    if session.config.getoption("nbval", False) or session.config.getoption("nbval_lax", False):
+    """Notebook cells ask for no fixture: start the stack before them, in each process that runs tests."""
+    config = session.config
+    only_leads = bool(config.getoption("numprocesses", None)) and not hasattr(config, "workerinput")
+    if config.getoption("nbval", False) and not only_leads:
         session_stack(SERVERS[0])
+
+
+class ByFile(LoadScopeScheduling):
+    """Of the processes that share the tests, one runs a file's on one kind of servers, one after the other.
+
+    The notebooks are one after the other too: the fifth compares what the fourth has copied.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        path, _, name = nodeid.partition("::")
+        if path.endswith(".ipynb"):
+            return "notebooks"
+        return path + next((flavor for flavor in SERVERS if flavor and f"[{flavor}" in name), "")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
+    """Whole files go to a process: a notebook's cells are one run, and servers of a module's own start once."""
+    return ByFile(config, log)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A notebook's kernel finds the first stack in its environment, whatever ran before it."""
+    if item.path.suffix == ".ipynb":
+        os.environ.update(session_stack(SERVERS[0]).info.variables)
+
+
+def _turn(item: pytest.Item) -> int:
+    callspec = getattr(item, "callspec", None)
+    return SERVERS.index(callspec.params.get("stack", SERVERS[0])) if callspec else 0
 
 
 @pytest.hookimpl(trylast=True)
@@ -47,15 +82,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     There are such tests where data goes through a server: end to end, unless a test is marked with `one_server`.
     """
 
-    def turn(item: pytest.Item) -> int:
-        callspec = getattr(item, "callspec", None)
-        return SERVERS.index(callspec.params.get("stack", SERVERS[0])) if callspec else 0
-
     def is_wanted(item: pytest.Item) -> bool:
-        return not turn(item) or ("end_to_end" in item.path.parts and not item.get_closest_marker("one_server"))
+        return not _turn(item) or ("end_to_end" in item.path.parts and not item.get_closest_marker("one_server"))
 
     config.hook.pytest_deselected(items=[item for item in items if not is_wanted(item)])
-    items[:] = sorted(filter(is_wanted, items), key=turn)
+    items[:] = sorted(filter(is_wanted, items), key=_turn)
 
 
 @pytest.fixture(scope="session", params=SERVERS, ids=lambda flavor: flavor or "server")
