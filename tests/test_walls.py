@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
 FILES = sorted((ROOT / "dataops").rglob("*.py"))
 INSIDE = [path for path in FILES if path.parent.name in ("core", "handlers", "transforms")]
-LONGER = {"workbook/layout.py": 340, "batch.py": 340}
+LONGER = {"workbook/layout.py": 340, "batch.py": 350}
 """Files where splitting would hide the thought."""
 
 
