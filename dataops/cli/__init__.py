@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from dataops.cli import batches, checks, operations, proofs, schedules, stack
+from dataops.cli import batches, checks, deployment, operations, proofs, schedules, stack
 from dataops.errors import BatchFileError, DataOpsError
 
 
@@ -20,7 +20,7 @@ def cli(debug: bool) -> None:
 for command in (
     stack.demo, stack.up, stack.down, stack.status, stack.sql, stack.lab,
     batches.infer, batches.run, batches.reconcile, batches.package, batches.runs, batches.notebook,
-    operations.preflight, proofs.roundtrip, checks.check, schedules.schedule,
+    operations.preflight, proofs.roundtrip, checks.check, schedules.schedule, deployment.deploy,
 ):  # fmt: skip
     cli.add_command(command)
 

@@ -82,13 +82,18 @@ def make_change_set(
     Parameters that are not given (of the template's, `wanted`) stay as they are. Tables that an earlier stack has left
     are taken over. Raises Permanent with CloudFormation's reason.
     """
+    from botocore.exceptions import ClientError
+
     given = [{"ParameterKey": key, "ParameterValue": value} for key, value in sorted(parameters.items())]
     kept = sorted((there.parameters if there else frozenset()) & wanted - parameters.keys())
-    created = client.create_change_set(
-        StackName=name, ChangeSetName=f"dataops-{time.time_ns()}", ChangeSetType="UPDATE" if there else "CREATE",
-        TemplateURL=url, Capabilities=list(CAPABILITIES), ImportExistingResources=True,
-        Parameters=[*given, *({"ParameterKey": key, "UsePreviousValue": True} for key in kept)],
-    )  # fmt: skip
+    try:
+        created = client.create_change_set(
+            StackName=name, ChangeSetName=f"dataops-{time.time_ns()}", ChangeSetType="UPDATE" if there else "CREATE",
+            TemplateURL=url, Capabilities=list(CAPABILITIES), ImportExistingResources=True,
+            Parameters=[*given, *({"ParameterKey": key, "UsePreviousValue": True} for key in kept)],
+        )  # fmt: skip
+    except ClientError as error:
+        raise Permanent(f"stack {name}: CloudFormation refuses it: {error.response['Error']['Message']}") from error
     described = _await_change_set(client, created["Id"])
     if described["Status"] == "FAILED":
         reason = str(described.get("StatusReason", "no reason given"))
@@ -119,6 +124,16 @@ def delete_stack(client: Any, name: str, poll: float = POLL_SECONDS) -> Iterator
     before = {event["EventId"] for event in _events(client, stack["StackId"])}
     client.delete_stack(StackName=name)
     yield from _follow(client, stack["StackId"], before, poll)
+
+
+def list_kept(client: Any, name: str) -> list[str]:
+    """What stays when the stack goes: the names of its resources that are retained."""
+    body = client.get_template(StackName=name)["TemplateBody"]
+    template = body if isinstance(body, dict) else parse_template(str(body))
+    kept = {of for of, resource in template["Resources"].items() if resource.get("DeletionPolicy") == "Retain"}
+    pages = client.get_paginator("list_stack_resources").paginate(StackName=name)
+    resources = [resource for page in pages for resource in page["StackResourceSummaries"]]
+    return sorted(str(of["PhysicalResourceId"]) for of in resources if of["LogicalResourceId"] in kept)
 
 
 def _follow(client: Any, name: str, seen: set[str], poll: float) -> Iterator[Event]:

@@ -100,8 +100,8 @@ def read_parameters(given: Sequence[str], release: Release) -> dict[str, str]:
 
 def prepare(
     clients: Mapping[str, Any], release: Release, stack: str, bucket: str, parameters: Mapping[str, str]
-) -> tuple[StackInPlace | None, ChangeSet | None]:
-    """Upload a release and make its change set; gives the stack in place and the change set, None where nothing changes.
+) -> ChangeSet | None:
+    """Upload a release and make its change set, None where nothing changes.
 
     `clients` holds boto3's for s3 and cloudformation.
     """
@@ -113,7 +113,7 @@ def prepare(
         )
     wanted = frozenset(release.template["Parameters"])
     given = {**parameters, **release.keys, "CodeBucket": bucket}
-    return there, make_change_set(clients["cloudformation"], stack, url, given, there, wanted)
+    return make_change_set(clients["cloudformation"], stack, url, given, there, wanted)
 
 
 def upload(s3: Any, release: Release, bucket: str) -> str:

@@ -39,15 +39,15 @@ def register(
         name: url for name, url in os.environ.items() if name.startswith("AWS_ENDPOINT_URL_") and name not in variables
     }
     environment["DATAOPS_FUNCTION_SECONDS"] = str(timeout)
-    _ensure_role(variables)
-    client = _client("lambda", variables)
+    ensure_role(variables)
+    client = interpreter_client("lambda", variables)
     there = {function["FunctionName"]: function for page in _pages(client) for function in page}
     for name, handler in functions.items():
         wanted: dict[str, Any] = {
             "Handler": handler, "Timeout": timeout, "MemorySize": memory, "Environment": {"Variables": environment},
         }  # fmt: skip
         _put_function(client, name, zip_bytes, wanted, there.get(name))
-    _put_machine(_client("stepfunctions", variables), variables["DATAOPS_STATE_MACHINE_ARN"], definition)
+    put_machine(interpreter_client("stepfunctions", variables), variables["DATAOPS_STATE_MACHINE_ARN"], definition)
 
 
 def _put_function(client: Any, name: str, zip_bytes: bytes, wanted: dict[str, Any], found: Any) -> None:
@@ -62,20 +62,21 @@ def _put_function(client: Any, name: str, zip_bytes: bytes, wanted: dict[str, An
         client.update_function_configuration(FunctionName=name, **wanted)
 
 
-def _ensure_role(variables: Mapping[str, str]) -> None:
-    """The role that the interpreter's Lambda API wants to find, in the interpreter's own IAM."""
-    client = _client("iam", variables)
+def ensure_role(variables: Mapping[str, str], role: str = ROLE) -> None:
+    """A role (its ARN), which the interpreter's Lambda API wants to find in the interpreter's own IAM."""
+    client = interpreter_client("iam", variables)
     trusted: Any = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
     try:
         client.create_role(
-            RoleName=ROLE.rpartition("/")[2],
+            RoleName=role.rpartition("/")[2],
             AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trusted]}),
         )
     except client.exceptions.EntityAlreadyExistsException:
         return
 
 
-def _put_machine(client: Any, arn: str, definition: str) -> None:
+def put_machine(client: Any, arn: str, definition: str) -> None:
+    """Create the machine, or update it where its definition differs."""
     try:
         now = client.describe_state_machine(stateMachineArn=arn)["definition"]
     except client.exceptions.StateMachineDoesNotExist:
@@ -89,7 +90,8 @@ def _pages(client: Any) -> list[Any]:
     return [page["Functions"] for page in client.get_paginator("list_functions").paginate()]
 
 
-def _client(service: str, variables: Mapping[str, str]) -> Any:
+def interpreter_client(service: str, variables: Mapping[str, str]) -> Any:
+    """boto3's client of a service, against the interpreter."""
     import boto3
     from botocore.config import Config
 

@@ -48,6 +48,8 @@ def deploy_to_stack(batch: Batch, others: Sequence[Batch] = ()) -> None:
     stack = find(os.environ["DATAOPS_STACK"])
     if stack is None:
         raise StackError(f"the embedded stack {os.environ['DATAOPS_STACK']} is not up: start it with `dataops up`")
+    if os.environ["DATAOPS_STATE_MACHINE_ARN"] != stack.info.variables["DATAOPS_STATE_MACHINE_ARN"]:
+        return  # what runs there was deployed by `dataops deploy`
     functions = handlers()
     region = os.environ["AWS_REGION"]
     arns = {name: f"arn:aws:lambda:{region}:{ACCOUNT}:function:{name}" for name in functions}

@@ -11,7 +11,7 @@ from typing import Any
 import boto3
 import pytest
 
-from dataops.local.registry import ROLE, _ensure_role
+from dataops.local.registry import ROLE, ensure_role
 from dataops.local.sandbox import SandboxPool
 from dataops.local.spawn import Spawner
 from dataops.local.stack import Stack
@@ -71,7 +71,7 @@ def make_function(stack: Stack) -> Callable[..., str]:
     """Create a function from the source of its `task.py`; gives its ARN."""
 
     def make(source: str, *, timeout: int = 30) -> str:
-        _ensure_role(stack.info.variables)
+        ensure_role(stack.info.variables)
         made = boto3.client("lambda").create_function(
             FunctionName=f"test-{uuid.uuid4().hex[:8]}", Runtime="python3.11", Role=ROLE, Handler="task.handler",
             Code={"ZipFile": make_zip(source)}, Timeout=timeout,

@@ -1,0 +1,161 @@
+"""A stack is deployed, updated and deleted through CloudFormation, and what it made is what runs."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import boto3
+import pytest
+from click.testing import CliRunner
+
+from dataops.cli.deployment import EMBEDDED_BUCKET, deploy
+from dataops.deploy.cloudformation import execute, find_stack, make_change_set
+from dataops.deploy.package import build_zip, handlers
+from dataops.errors import BatchFileError, Permanent
+from dataops.local.bridge import TAKEN
+from dataops.workbook.demo import open_server
+from dataops.workbook.run import run_batch
+from tests.samples import batch_of
+
+NAME = "deployed"
+BATCH = """
+batch: {name}
+schedule: {{expression: "{schedule}"}}
+source: {{secret: dataops/source, table: {name}}}
+dynamodb: {{table: {name}-items, partition_key: id, key_types: {{id: N}}}}
+target: {{secret: dataops/target, table: {name}}}
+"""
+
+
+def deployed(*arguments):
+    """The command's result: its exit status and its JSON."""
+    given = [*map(str, arguments), "--stack", NAME, "--json", "-P", "FunctionSeconds=60"]
+    done = CliRunner().invoke(deploy, given, standalone_mode=False)
+    if done.exception:
+        raise done.exception
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def write_batch(folder, name, schedule="rate(1 day)"):
+    path = folder / f"{name}.yml"
+    path.write_text(BATCH.format(name=name, schedule=schedule))
+    return path
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("batches")
+
+
+@pytest.fixture(scope="module")
+def first(stack, folder):
+    """The stack with one batch, whose source has two rows."""
+    with open_server(stack.info.source) as connection, connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE parcels (id INT PRIMARY KEY, v VARCHAR(9))")
+        cursor.execute("INSERT INTO parcels VALUES (1, 'a'), (2, 'b')")
+        connection.commit()
+    return deployed(write_batch(folder, "parcels"))
+
+
+def resources(kind):
+    pages = boto3.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=NAME)
+    return [
+        of["PhysicalResourceId"]
+        for page in pages
+        for of in page["StackResourceSummaries"]
+        if of["ResourceType"] == kind
+    ]
+
+
+def test_a_stack_is_made_with_all_its_functions(first):
+    assert (first["status"], first["batches"]) == ("CREATE_COMPLETE", ["parcels"])
+    assert sorted(resources("AWS::Lambda::Function")) == sorted(of.replace("dataops", NAME, 1) for of in handlers())
+    table = boto3.client("dynamodb").describe_table(TableName="parcels-items")["Table"]
+    assert table["KeySchema"] == [{"AttributeName": "id", "KeyType": "HASH"}]
+
+
+def test_what_runs_is_what_cloudformation_made(first, folder):
+    made = boto3.client("lambda", endpoint_url=os.environ["AWS_ENDPOINT_URL"])
+    running = boto3.client("lambda")
+    compared = ("FunctionArn", "CodeSha256", *TAKEN)
+    for name in resources("AWS::Lambda::Function"):
+        one, other = (client.get_function_configuration(FunctionName=name) for client in (made, running))
+        assert {key: one[key] for key in compared} == {key: other[key] for key in compared}
+        assert one["Environment"]["Variables"]["DATAOPS_CONTROL_TABLE"] == f"{NAME}-control"
+    (arn,) = resources("AWS::StepFunctions::StateMachine")
+    made, running = (
+        boto3.client("stepfunctions", endpoint_url=os.environ["AWS_ENDPOINT_URL"]),
+        boto3.client("stepfunctions"),
+    )
+    one, other = (client.describe_state_machine(stateMachineArn=arn)["definition"] for client in (made, running))
+    assert one == other
+    assert "${" not in one
+
+
+def test_a_batch_runs_through_what_was_deployed(first, stack, tmp_path, monkeypatch):
+    monkeypatch.setenv("DATAOPS_STATE_MACHINE_ARN", first["outputs"]["StateMachine"])
+    monkeypatch.setenv("DATAOPS_CONTROL_TABLE", first["outputs"]["ControlTable"])
+    names = {
+        "batch": "parcels",
+        "source__table": "parcels",
+        "target__table": "parcels",
+        "dynamodb__table": "parcels-items",
+    }
+    result = run_batch(batch_of(**names), folder=tmp_path, create_target=True)
+    assert (result.status, f":{NAME}-batch:" in result.record.execution) == ("succeeded", True)
+    with open_server(stack.info.target) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT * FROM parcels ORDER BY id")
+        assert list(cursor.fetchall()) == [(1, "a"), (2, "b")]
+
+
+def test_nothing_is_dropped_by_omission(first, folder):
+    with pytest.raises(BatchFileError, match=r"also holds batch parcels, which was not named.*--remove parcels"):
+        deployed(write_batch(folder, "letters"))
+
+
+def test_a_second_batch_and_a_changed_schedule_are_an_update_and_a_deletion_keeps_the_tables(first, folder):
+    paths = [write_batch(folder, "parcels", "rate(2 days)"), write_batch(folder, "letters")]
+    dry = deployed(*paths, "--dry-run")
+    changes = {of["resource"]: of["action"] for of in dry["changes"]}
+    assert {"ParcelsSchedule": "Modify", "LettersItemsBatchTable": "Add"}.items() <= changes.items()
+    assert dry["events"] == []
+    done = deployed(*paths)
+    assert (done["status"], done["changes"]) == ("UPDATE_COMPLETE", dry["changes"])
+    rule = boto3.client("events").describe_rule(Name=f"{NAME}-parcels")
+    assert rule["ScheduleExpression"] == "rate(2 days)"
+    assert deployed(*paths)["changes"] == []
+    removed = deployed(paths[1], "--remove", "parcels")
+    assert ("ParcelsItemsBatchTable", "is left behind") in [
+        (of["resource"], of["replacement"]) for of in removed["changes"]
+    ]
+    kept = deployed("--delete", "--yes")["kept"]
+    assert kept == [f"{NAME}-control", "letters-items"]
+    assert find_stack(boto3.client("cloudformation"), NAME) is None
+    tables = boto3.client("dynamodb").list_tables()["TableNames"]
+    assert {*kept, "parcels-items"} <= set(tables)
+
+
+def test_a_failed_deployment_ends_with_the_first_failures_reason(stack):
+    properties = {"DefinitionS3Location": {"Bucket": EMBEDDED_BUCKET, "Key": "nosuch.json"}}
+    body = {"Resources": {"Lost": {"Type": "AWS::StepFunctions::StateMachine", "Properties": properties}}}
+    s3, client = boto3.client("s3"), boto3.client("cloudformation")
+    s3.put_object(Bucket=EMBEDDED_BUCKET, Key="broken.json", Body=json.dumps(body))
+    url = f"{s3.meta.endpoint_url}/{EMBEDDED_BUCKET}/broken.json"
+    change_set = make_change_set(client, "broken", url, {}, None, frozenset())
+    with pytest.raises(
+        Permanent,
+        match=r"stack broken: Lost \(AWS::StepFunctions::StateMachine\): .*nosuch.json.*; the stack is ROLLBACK_COMPLETE",
+    ):
+        list(execute(client, change_set, poll=0.05))
+    client.delete_stack(StackName="broken")
+
+
+def test_a_zip_that_is_not_the_checkouts_is_refused(stack, folder):
+    path, batch = folder / "other.zip", write_batch(folder, "parcels")
+    path.write_bytes(build_zip(()) + b"x")
+    with pytest.raises(Permanent, match=r"other.zip: its order or times are not as in this checkout"):
+        deployed(batch, "--zip", path, "--dry-run")
+    path.write_bytes(build_zip([batch_of(transform={"function": "dataops.transforms.customers:enrich"})]))
+    with pytest.raises(Permanent, match=r"other.zip: 2 files are, such as dataops/transforms/__init__.py, not as in"):
+        deployed(batch, "--zip", path, "--dry-run")
