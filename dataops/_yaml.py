@@ -1,11 +1,14 @@
-"""A safe YAML loader that refuses a key written twice, which YAML itself lets pass."""
+"""YAML as we read it: safe, a key written twice refused (which YAML itself lets pass), each fault with its place."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable
+from pathlib import Path
 from typing import Any
 
 import yaml
+
+from dataops.errors import BatchFileError
 
 
 class UniqueKeyLoader(yaml.SafeLoader):
@@ -33,3 +36,28 @@ class UniqueKeyLoader(yaml.SafeLoader):
             return super().construct_object(node, deep)
         except ValueError as error:
             raise yaml.constructor.ConstructorError(None, None, str(error), node.start_mark) from error
+
+
+def read_yaml(path: Path, loader: type[UniqueKeyLoader] = UniqueKeyLoader) -> Any:
+    """What a YAML file holds. Raises BatchFileError: one line with file, place, what is wrong."""
+    try:
+        return parse_yaml(path.read_text(encoding="utf-8"), path.name, loader)
+    except OSError as error:
+        raise BatchFileError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise BatchFileError(f"{path}: is not UTF-8 text (byte {error.start})") from error
+
+
+def parse_yaml(text: str, where: str, loader: type[UniqueKeyLoader] = UniqueKeyLoader) -> Any:
+    """What a YAML text holds; `where` begins every error's text. Raises BatchFileError."""
+    try:
+        return yaml.load(text, Loader=loader)  # noqa: S506 - a SafeLoader
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        line = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
+        raise BatchFileError(f"{where}{line}: not valid YAML: {error.problem}") from error
+    except yaml.reader.ReaderError as error:
+        number = text.count("\n", 0, error.position) + 1
+        raise BatchFileError(f"{where}:{number}: not valid YAML: holds a control character") from error
+    except RecursionError:
+        raise BatchFileError(f"{where}: is nested too deeply to be read") from None

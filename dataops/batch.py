@@ -238,27 +238,9 @@ def parse_batch(declared: Any, where: str = "batch") -> Batch:
 
 def read_batch(path: Path) -> Batch:
     """The batch in a YAML file. Raises BatchFileError: one line with file, place, what is wrong."""
-    import yaml
+    from dataops._yaml import read_yaml
 
-    from dataops._yaml import UniqueKeyLoader
-
-    try:
-        text = path.read_text(encoding="utf-8")
-        declared = yaml.load(text, Loader=UniqueKeyLoader)  # noqa: S506 - a SafeLoader
-    except OSError as error:
-        raise BatchFileError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise BatchFileError(f"{path}: is not UTF-8 text (byte {error.start})") from error
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        line = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-        raise BatchFileError(f"{path.name}{line}: not valid YAML: {error.problem}") from error
-    except yaml.reader.ReaderError as error:
-        number = text.count("\n", 0, error.position) + 1
-        raise BatchFileError(f"{path.name}:{number}: not valid YAML: holds a control character") from error
-    except RecursionError:
-        raise BatchFileError(f"{path.name}: is nested too deeply for a batch file") from None
-    return parse_batch(declared, path.name)
+    return parse_batch(read_yaml(path), path.name)
 
 
 _PARTS: dict[str, type[msgspec.Struct]] = {

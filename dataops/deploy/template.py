@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from dataops._yaml import UniqueKeyLoader
+from dataops._yaml import UniqueKeyLoader, parse_yaml, read_yaml
 from dataops.deploy.machine import DEFINITION
 from dataops.errors import BatchFileError
 
@@ -55,22 +55,15 @@ _Dumper.add_representer(Tagged, _represent_tagged)
 
 def read_template(path: Path = TEMPLATE) -> dict[str, Any]:
     """The template in a file; each intrinsic function in it is a `Tagged`. Raises BatchFileError with the line."""
-    try:
-        return parse_template(path.read_text(encoding="utf-8"), path.name)
-    except OSError as error:
-        raise BatchFileError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise BatchFileError(f"{path}: is not UTF-8 text (byte {error.start})") from error
+    return _require_template(read_yaml(path, _Loader), path.name)
 
 
 def parse_template(text: str, where: str = "template") -> dict[str, Any]:
     """The template in a text; raises BatchFileError, which begins with `where` and the line."""
-    try:
-        found = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        line = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-        raise BatchFileError(f"{where}{line}: not valid YAML: {error.problem}") from error
+    return _require_template(parse_yaml(text, where, _Loader), where)
+
+
+def _require_template(found: Any, where: str) -> dict[str, Any]:
     if not isinstance(found, dict) or not isinstance(found.get("Resources"), dict):
         raise BatchFileError(f"{where}: expected a CloudFormation template with Resources")
     return found

@@ -286,6 +286,7 @@ def test_every_command_has_help(stack):
         "roundtrip",
         "schedule",
         "check",
+        "deploy",
     }
     for command in commands:
         assert len(dataops(command, "--help").stdout.splitlines()) > 4
