@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dataops.errors import StackError
+from dataops.local.calls import Trail, trailed_wsgi
 from dataops.local.registry import ACCOUNT
 from dataops.local.spawn import STARTS, Spawner, end_process, free_port, own_environment, wait_until
 from dataops.local.stack import REGION
@@ -47,7 +48,11 @@ def start_aws(folder: Path, spawner: Spawner) -> tuple[subprocess.Popen[bytes], 
             BIND_HOST="127.0.0.1", GATEWAY_PORT=str(port), MINISTACK_ACCOUNT_ID=ACCOUNT, MINISTACK_REGION=REGION,
             IOT_MTLS_ENABLED="0", SFTP_ENABLED="0", AWS_DEFAULT_REGION=REGION, TMPDIR=str(folder),
         )  # fmt: skip
-        process = spawner.spawn([sys.executable, "-P", "-m", "ministack"], log=log, environment=environment)
+        process = spawner.spawn(
+            [sys.executable, "-P", "-m", "dataops.local.aws", str(folder / "calls-aws.jsonl")],
+            log=log,
+            environment=environment,
+        )
         try:
             wait_until(partial(_answers, port), process, "AWS emulator", log, 60)
         except StackError:
@@ -59,8 +64,11 @@ def start_aws(folder: Path, spawner: Spawner) -> tuple[subprocess.Popen[bytes], 
     return process, f"http://127.0.0.1:{port}"
 
 
-def serve_interpreter() -> tuple[Callable[[], None], str]:
-    """Serve Step Functions, and the Lambda API that it calls, from this process; gives what stops it, its endpoint."""
+def serve_interpreter(folder: Path) -> tuple[Callable[[], None], str]:
+    """Serve Step Functions, and the Lambda API that it calls, from this process; gives what stops it, its endpoint.
+
+    The calls that functions make of it are kept in `folder`.
+    """
     from moto.core.config import default_user_config
     from moto.server import ThreadedMotoServer
 
@@ -69,6 +77,7 @@ def serve_interpreter() -> tuple[Callable[[], None], str]:
     sys.setrecursionlimit(20_000)  # a Map worker recurses once for each item
     server: Any = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
+    server._server.app = trailed_wsgi(server._server.app, Trail(folder / "calls-states.jsonl"))
     host, port = server.get_host_and_port()
     os.environ["MOTO_PORT"] = str(port)  # where its own calls of functions go
     return server.stop, f"http://{host}:{port}"

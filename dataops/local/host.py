@@ -52,7 +52,7 @@ class Host:
             self._stops += [server.stop for server in servers]
             waiting = [starting.submit(server.create) for server in servers]
             aws = starting.submit(self._start_aws)
-            stop, interpreter = serve_interpreter()
+            stop, interpreter = serve_interpreter(self.folder)
             self._stops.append(stop)
         for each in waiting:
             each.result()
