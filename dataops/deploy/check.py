@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from dataops.batch import read_batch
-from dataops.deploy.asl import Fault, check_machine
+from dataops.deploy.asl import HISTORY_EVENTS, Fault, check_machine, count_events
+from dataops.deploy.check_template import check_template, is_template
 from dataops.deploy.machine import DEFINITION, placeholder_of
 from dataops.deploy.package import state_handlers
-from dataops.deploy.schedule import parse_schedule
-from dataops.deploy.template import read_template
+from dataops.deploy.starts import PAYLOAD_BYTES, input_bytes, schedule_resource
 from dataops.errors import BatchFileError
 
 STEPFUNCTIONS = DEFINITION.parent
@@ -54,12 +55,14 @@ def check_file(path: Path) -> list[Finding]:
     if path.suffix == ".json":
         return [Finding(path.name, *fault) for fault in _check_definition(path)]
     try:
-        if _is_template(path):
-            read_template(path)
-            return []
+        if is_template(path):
+            return [Finding(path.name, *fault) for fault in check_template(path)]
         batch = read_batch(path)
+        size = input_bytes(batch)
+        if size > PAYLOAD_BYTES:
+            raise BatchFileError(f"expected an input of at most {PAYLOAD_BYTES:,} bytes, found {size:,}")
         if batch.schedule:
-            parse_schedule(batch.schedule.expression, batch.schedule.timezone or "")
+            schedule_resource(batch, workers=1)
     except BatchFileError as error:
         said = re.match(
             rf"(?:{re.escape(str(path))}|{re.escape(path.name)})?(?::(\d+))?(?::(\d+))?(?:: )?(.*)", str(error)
@@ -70,12 +73,20 @@ def check_file(path: Path) -> list[Finding]:
     return []
 
 
-def _is_template(path: Path) -> bool:
-    """Whether a YAML file is a CloudFormation template: it has Resources, which no batch file has."""
+def forecast(path: Path) -> str | None:
+    """What a sound file will use of the service's limits: a batch of a state's payload, a machine of its history."""
+    if path.suffix == ".json":
+        try:
+            events = count_events(json.loads(path.read_text("utf-8")))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return None
+        return f"{path.name}: at most {events:,} of {HISTORY_EVENTS:,} events of history, if every state is entered once and every retry is used"
+    if is_template(path):
+        return None
     try:
-        return bool(re.search(r"^Resources:", path.read_text(encoding="utf-8"), re.MULTILINE))
-    except (OSError, UnicodeDecodeError):
-        return False
+        return f"{path.name}: an input of {input_bytes(read_batch(path)):,} of {PAYLOAD_BYTES:,} bytes"
+    except BatchFileError:
+        return None
 
 
 def _check_definition(path: Path) -> Iterator[Fault]:

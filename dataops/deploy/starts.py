@@ -18,6 +18,8 @@ from dataops.errors import BatchFileError
 
 PAYLOAD_BYTES = 262_144
 """Bytes of a state's input, as Step Functions limits it; https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html"""
+NAMES_BYTES = 1_024
+"""Bytes that an execution's name, its ARN and its start take at most beside its input."""
 RULE_INPUT, SCHEDULER_INPUT = 8_192, 262_144
 """Characters of a rule's input template, and bytes of a schedule's input."""
 RETRIES: dict[str, int] = {"MaximumRetryAttempts": 10, "MaximumEventAgeInSeconds": 3600}
@@ -30,6 +32,11 @@ def execution_input(batch: Batch, workers: int, scheduled: str = "") -> str:
     text = json.dumps(given, ensure_ascii=False, separators=(",", ":"))
     text = text.replace("<", "\\u003c").replace(">", "\\u003e")
     return f'{text[:-1]},"scheduled":"{scheduled}"}}' if scheduled else text
+
+
+def input_bytes(batch: Batch) -> int:
+    """The size of Plan's input, the largest of a run: the execution's input with names and instants beside it."""
+    return len(execution_input(batch, 1000, "2199-12-31T23:59:59Z").encode()) + NAMES_BYTES
 
 
 def schedule_resource(batch: Batch, workers: int, machine: str = "BatchMachine") -> dict[str, Any]:

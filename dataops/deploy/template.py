@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -72,6 +72,13 @@ def _require_template(found: Any, where: str) -> dict[str, Any]:
 def write_template(template: dict[str, Any]) -> str:
     """The template as YAML with its short tags, without comments."""
     return yaml.dump(template, Dumper=_Dumper, sort_keys=False, width=120, default_flow_style=None, allow_unicode=True)
+
+
+def of_type(template: Mapping[str, Any], kind: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Logical id and properties of each resource of a type, such as AWS::IAM::Role."""
+    for name, resource in template["Resources"].items():
+        if resource.get("Type") == kind:
+            yield name, resource.get("Properties", {})
 
 
 def walk(value: Any, tag: str) -> Iterator[Any]:

@@ -23,7 +23,29 @@ def checked(*arguments: object) -> tuple[int, str]:
 
 
 def test_everything_in_stepfunctions_is_right():
-    assert checked("--json") == (0, '{"valid": true, "errors": [], "warnings": []}\n')
+    status, told = checked("--json")
+    found = json.loads(told)
+    assert (status, found["valid"], found["errors"], found["warnings"]) == (0, True, [], [])
+    assert [line.partition(":")[0] for line in found["forecast"]] == [
+        "batch.asl.json", "customers.yml", "order-items.yml", "orders.yml",
+    ]  # fmt: skip
+
+
+def test_a_batch_whose_json_no_state_takes_is_refused(tmp_path):
+    text = (STEPFUNCTIONS / "batches/customers.yml").read_text()
+    where = " OR ".join(["customer_id = 1"] * 20_000)
+    path = tmp_path / "customers.yml"
+    path.write_text(text.replace("table: customers}", f"table: customers, where: {where}}}", 1))
+    status, told = checked(path)
+    assert status == 2
+    assert told.startswith("customers.yml: expected an input of at most 262,144 bytes, found ")
+
+
+def test_without_cfn_lint_one_line_says_so(monkeypatch):
+    monkeypatch.setattr("dataops.deploy.check_template.has_linter", lambda: False)
+    done = CliRunner().invoke(check, [str(STEPFUNCTIONS / "template.yml")], standalone_mode=False)
+    assert done.return_value == 0
+    assert "cfn-lint is not installed" in done.stderr
 
 
 def test_a_schedule_is_checked_in_its_batch_file(tmp_path):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 
 import boto3
 import pytest
 from click.testing import CliRunner
 
 from dataops.cli.deployment import EMBEDDED_BUCKET, deploy
+from dataops.deploy.asl import count_events
 from dataops.deploy.cloudformation import execute, find_stack, make_change_set
 from dataops.deploy.package import build_zip, handlers
 from dataops.errors import BatchFileError, Permanent
@@ -107,6 +109,13 @@ def test_a_batch_runs_through_what_was_deployed(first, stack, tmp_path, monkeypa
     with open_server(stack.info.target) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT * FROM parcels ORDER BY id")
         assert list(cursor.fetchall()) == [(1, "a"), (2, "b")]
+    pages = boto3.client("stepfunctions").get_paginator("get_execution_history")
+    events = [event for page in pages.paginate(executionArn=result.record.execution) for event in page["events"]]
+    assert (
+        40
+        < len(events)
+        <= count_events(json.loads(re.sub(r'"MaxAttempts": \d+', '"MaxAttempts": 0', result.definition)))
+    )
 
 
 def test_nothing_is_dropped_by_omission(first, folder):

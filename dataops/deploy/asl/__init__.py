@@ -5,6 +5,7 @@ is what AWS refuses or cannot run; a warning is what it takes and what is likely
 """
 
 from dataops.deploy.asl.fields import Fault
+from dataops.deploy.asl.history import HISTORY_EVENTS, count_events
 from dataops.deploy.asl.machine import check_machine
 
-__all__ = ["Fault", "check_machine"]
+__all__ = ["HISTORY_EVENTS", "Fault", "check_machine", "count_events"]
