@@ -1,11 +1,15 @@
 """The walls between the packages, and the size of what stands inside them."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from dataops.batch import read_batch
+from dataops.errors import BatchFileError
 
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
@@ -66,3 +70,16 @@ def test_the_command_line_starts_without_the_heavy_packages():
     check = "import sys, dataops.cli; print([n for n in ('boto3', 'pandas', 'pymysql', 'rich', 'moto') if n in sys.modules])"
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_yaml_is_loaded_in_one_place():
+    loading = [path.name for path in FILES if re.search(r"yaml\.(\w*load\w*)\(", path.read_text())]
+    assert loading == ["_yaml.py"]
+
+
+def test_aliases_that_would_unfold_without_end_are_one_error(tmp_path):
+    lines = [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9 if n else ['x'] * 9)}]" for n in range(30)]
+    file = tmp_path / "bomb.yml"
+    file.write_text("\n".join([*lines, "batch: orders", "source: {secret: a, table: b, columns: *a29}"]))
+    with pytest.raises(BatchFileError, match=r"bomb\.yml: a0: unknown key"):
+        read_batch(file)
