@@ -125,23 +125,22 @@ def _deploy(
     if change_set and dry_run:
         drop_change_set(client, change_set)
     elif change_set:
-        for event in execute(client, change_set):
-            events.append(event)
-            _echo_event(event)
+        events = [_echo_event(event) for event in execute(client, change_set)]
     if not dry_run:
         _mirror(stack)
     there = find_stack(client, stack)
+    told: dict[str, Any] = {
+        "stack": stack,
+        "status": there.status if there else "not there",
+        "outputs": there.outputs if there else {},
+    }
     if json_:
-        told = {
-            "stack": stack, "status": there.status if there else "not there", "executed": bool(events),
-            "batches": list(release.batches), "zip": release.keys["CodeKey"],
-            "changes": [of._asdict() for of in changes], "events": [of._asdict() for of in events],
-            "outputs": there.outputs if there else {},
-        }  # fmt: skip
+        told |= {"batches": list(release.batches), "zip": release.keys["CodeKey"], "executed": bool(events)}
+        told |= {"changes": [of._asdict() for of in changes], "events": [of._asdict() for of in events]}
         click.echo(json.dumps(told, ensure_ascii=False))
-    elif there and not dry_run:
-        click.echo(f"stack {stack}: {there.status}")
-        for name, value in sorted(there.outputs.items()):
+    elif not dry_run:
+        click.echo(f"stack {stack}: {told['status']}")
+        for name, value in sorted(told["outputs"].items()):
             click.echo(f"  {name}  {value}")
     return 0
 
@@ -222,8 +221,9 @@ def _echo_changes(changes: Sequence[Change], stack: str) -> None:
             click.echo(f"warning: {change.resource} {change.replacement}", err=True)
 
 
-def _echo_event(event: Event) -> None:
+def _echo_event(event: Event) -> Event:
     click.echo(
         f"{event.time}  {event.status:<20} {event.resource}  {event.type.removeprefix('AWS::')}  {event.reason}".rstrip(),
         err=True,
     )
+    return event

@@ -15,7 +15,6 @@ from dataops.deploy.asl import count_events
 from dataops.deploy.cloudformation import execute, find_stack, make_change_set
 from dataops.deploy.package import build_zip, handlers
 from dataops.errors import BatchFileError, Permanent
-from dataops.local.bridge import TAKEN
 from dataops.workbook.demo import open_server
 from dataops.workbook.run import run_batch
 from tests.samples import batch_of
@@ -80,7 +79,7 @@ def test_a_stack_is_made_with_all_its_functions(first):
 def test_what_runs_is_what_cloudformation_made(first, folder):
     made = boto3.client("lambda", endpoint_url=os.environ["AWS_ENDPOINT_URL"])
     running = boto3.client("lambda")
-    compared = ("FunctionArn", "CodeSha256", *TAKEN)
+    compared = ("FunctionArn", "CodeSha256", "Runtime", "Handler", "Role", "Timeout", "MemorySize", "Environment")
     for name in resources("AWS::Lambda::Function"):
         one, other = (client.get_function_configuration(FunctionName=name) for client in (made, running))
         assert {key: one[key] for key in compared} == {key: other[key] for key in compared}
@@ -158,6 +157,16 @@ def test_a_failed_deployment_ends_with_the_first_failures_reason(stack):
     ):
         list(execute(client, change_set, poll=0.05))
     client.delete_stack(StackName="broken")
+
+
+def test_a_key_type_that_neither_batch_nor_source_tells_is_asked_for(stack, tmp_path):
+    path = write_batch(tmp_path, "parcels")
+    path.write_text(path.read_text().replace(", key_types: {id: N}", "").replace("dataops/source", "dataops/nosuch"))
+    message = (
+        r"batch parcels: dynamodb.key_types: declare \{id: S, N or B\}, or let the source be read from here \(secret"
+    )
+    with pytest.raises(BatchFileError, match=message):
+        deployed(path, "--dry-run")
 
 
 def test_a_zip_that_is_not_the_checkouts_is_refused(stack, folder):
