@@ -193,7 +193,8 @@ def _check_quota(side: Side, client: Any, batch: Batch, table: Any) -> None:
     from botocore.exceptions import BotoCoreError, ClientError
 
     wanted = batch.dynamodb.max_write_units
-    provisioned = table.get("ProvisionedThroughput", {}).get("WriteCapacityUnits", 0)
+    on_demand = table.get("BillingModeSummary", {}).get("BillingMode") == "PAY_PER_REQUEST"
+    provisioned = 0 if on_demand else table.get("ProvisionedThroughput", {}).get("WriteCapacityUnits", 0)
     most, whose = provisioned, "the table's provisioned capacity"
     if not provisioned:
         try:

@@ -15,6 +15,9 @@ from click.testing import CliRunner
 from dataops.cli.operations import preflight as command
 from dataops.core.grants import WRITE, missing, privileges
 from dataops.core.preflight import run_preflight
+from dataops.deploy.compose import table_resource
+from dataops.deploy.tables import table_definition
+from dataops.deploy.template import write_template
 from dataops.workbook.preflight import preflight, require_ready
 from dataops.workbook.stack import deploy_to_stack
 from tests.certificates import Authority
@@ -260,3 +263,15 @@ def test_grants_are_read_as_the_server_means_them(grant, held):
     assert missing(frozenset(held), frozenset({"SELECT"})) == (
         [] if held & {"SELECT", "ALL PRIVILEGES"} else ["SELECT"]
     )
+
+
+def test_an_on_demand_table_is_limited_by_the_account(case):
+    case.source("CREATE TABLE {t} (id INT PRIMARY KEY)")
+    batch = case.batch(dynamodb__max_write_units=100, dynamodb__key_types={"id": "N"})
+    body = write_template({"Resources": {"Table": table_resource(table_definition(batch))}})
+    client, name = boto3.client("cloudformation"), case.name.replace("_", "-")
+    client.create_stack(StackName=name, TemplateBody=body)
+    client.get_waiter("stack_create_complete").wait(StackName=name)
+    deploy_to_stack(batch)
+    quota = checked(batch)["quota", "write units"]
+    assert (quota.status, quota.found.partition(":")[0]) == ("ok", "the account's limit of a table")
