@@ -6,6 +6,8 @@ The names that notebooks use stand here.
 from dataops.workbook.diagram import draw_machine
 from dataops.workbook.inspect import open_source, require_rows
 from dataops.workbook.normalization import preview_normalization, require_storable
+from dataops.workbook.packaging import package_batch, require_deployable
+from dataops.workbook.preflight import preflight
 from dataops.workbook.progress import NotebookProgress
 from dataops.workbook.projection import preview_projection, require_projection
 from dataops.workbook.reconcile import reconcile_batch, require_agreement
@@ -22,11 +24,14 @@ __all__ = [
     "draw_timeline",
     "find_batch",
     "open_source",
+    "package_batch",
+    "preflight",
     "preview_normalization",
     "preview_projection",
     "reconcile_batch",
     "rejections_table",
     "require_agreement",
+    "require_deployable",
     "require_projection",
     "require_rows",
     "require_storable",

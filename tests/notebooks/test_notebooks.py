@@ -31,6 +31,7 @@ def test_names_say_what_is_done():
         "03-preview-projection",
         "04-run-batch",
         "05-reconcile",
+        "06-package-and-deploy",
     } <= {path.stem for path in PATHS}
 
 
