@@ -15,14 +15,17 @@ UNITS = {"Count", "Milliseconds"}
 
 @pytest.fixture
 def lines(case):
-    """What every function printed in the course of a run, each line read as JSON."""
+    """What every function printed in the course of a run, each line read as JSON.
+
+    A log also holds other runs' lines, and what the interpreter says when a fault ends one.
+    """
 
     def of_run(run):
         found = []
         for function in handlers():
             file = Path(case.stack.info.folder) / "lambda" / f"{function}.log"
             if file.exists():
-                found += [json.loads(line) for line in file.read_text().splitlines()]
+                found += [json.loads(line) for line in file.read_text().splitlines() if run in line]
         return [line for line in found if line.get("run") == run]
 
     return of_run
