@@ -155,7 +155,7 @@ def _constants(source: bytes) -> Iterator[tuple[str, Any]]:
             targets = [statement.target]
         for target in targets:
             if isinstance(target, ast.Name):
-                found.setdefault(target.id, []).append(statement.value)  # type: ignore[attr-defined]
+                found.setdefault(target.id, []).append(statement.value)  # type: ignore[attr-defined]  # narrowed by the test above
     for name, values in found.items():
         try:
             value = ast.literal_eval(values[0])

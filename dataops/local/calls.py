@@ -22,8 +22,7 @@ from dataops.local.registry import ACCOUNT
 SUFFIX = "-AbCdEf"
 """What Secrets Manager adds to a secret's name in its ARN: a hyphen and six characters of its own."""
 _CREDENTIAL = re.compile(r"Credential=(dataops-[^/,]+)/\d+/([^/]+)/([^/]+)/")
-_TARGET = re.compile(r"(DynamoDB|secretsmanager|AWSStepFunctions)\w*\.(\w+)")
-_SERVICES = {"DynamoDB": "dynamodb", "secretsmanager": "secretsmanager", "AWSStepFunctions": "states"}
+UNKNOWN = "unknown"
 
 
 class Call(NamedTuple):
@@ -55,34 +54,34 @@ def read_trail(folder: Path) -> set[Call]:
 
 
 def calls_of(headers: Mapping[str, str], body: bytes) -> Iterator[Call]:
-    """What a signed request asks for; nothing where no function signed it, or its body cannot be read."""
+    """What a signed request asks for; nothing where no function signed it.
+
+    A call whose action or resource cannot be read is kept as `unknown`, which no role allows: it is never overlooked.
+    """
     signed = _CREDENTIAL.search(headers.get("authorization", ""))
     if not signed:
         return
     function, region, service = signed.groups()
-    target = _TARGET.match(headers.get("x-amz-target", ""))
-    with suppress(ValueError, KeyError, IndexError, AttributeError):
-        if target:
-            given = json.loads(body)
-            action = f"{_SERVICES[target[1]]}:{target[2]}"
-            yield from (Call(function, action, resource) for resource in _resources(target[1], given, region))
-        elif service == "sns":
-            given = parse_qs(body.decode())
-            yield Call(function, f"sns:{given['Action'][0]}", given["TopicArn"][0])
+    target = headers.get("x-amz-target", "").rpartition(".")[2]
+    given: dict[str, Any] = {}
+    with suppress(ValueError):
+        given = json.loads(body) if target else {name: of[0] for name, of in parse_qs(body.decode()).items()}
+    action = f"{service}:{target or given.get('Action', UNKNOWN)}"
+    for resource in _resources(service, given, region):
+        yield Call(function, action, resource)
 
 
-def _resources(service: str, given: dict[str, Any], region: str) -> Iterator[str]:
-    if service == "AWSStepFunctions":
-        yield given["executionArn"]
-    elif service == "secretsmanager":
-        name = given["SecretId"]
-        yield name if name.startswith("arn:") else f"arn:aws:secretsmanager:{region}:{ACCOUNT}:secret:{name}{SUFFIX}"
-    else:
+def _resources(service: str, given: Mapping[str, Any], region: str) -> list[str]:
+    """The ARNs that a request names; DynamoDB's calls without a table are the account's."""
+    if service == "dynamodb":
         names = [*given.get("RequestItems", ()), *filter(None, [given.get("TableName")])]
         index = f"/index/{given['IndexName']}" if "IndexName" in given else ""
-        yield from (f"arn:aws:dynamodb:{region}:{ACCOUNT}:table/{name}{index}" for name in names or ())
-        if not names:
-            yield "*"
+        return [f"arn:aws:dynamodb:{region}:{ACCOUNT}:table/{name}{index}" for name in names] or ["*"]
+    if service == "secretsmanager" and "SecretId" in given:
+        name = given["SecretId"]
+        return [name if name.startswith("arn:") else f"arn:aws:secretsmanager:{region}:{ACCOUNT}:secret:{name}{SUFFIX}"]
+    named = {"states": "executionArn", "sns": "TopicArn"}.get(service, "")
+    return [given.get(named, UNKNOWN)]
 
 
 Application = Callable[
