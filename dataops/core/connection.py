@@ -12,8 +12,10 @@ import pymysql
 from pymysql.constants import CLIENT, CR, ER
 from pymysql.converters import encoders
 
+from dataops.core.aws import aws_client
 from dataops.core.mysql import SORT_BYTES, SQL_MODE, describe_error
 from dataops.core.secrets import LOOPBACK, Secret, fetch_secret
+from dataops.core.stopwatch import OTHER, Wait
 from dataops.errors import DataOpsError, SecretError, Unreachable
 
 if TYPE_CHECKING:
@@ -31,19 +33,24 @@ _SESSION = (
     f"lock_wait_timeout = {LOCK_SECONDS}, innodb_lock_wait_timeout = {LOCK_SECONDS}"
 )
 _REFUSED = {1044, ER.ACCESS_DENIED_ERROR, 1049, 1698, 1862, 3118, 3159, CR.CR_AUTH_PLUGIN_CANNOT_LOAD, 4151}
-"""Login or database refused: also no password taken, password expired, account locked, TLS demanded."""
+_REFUSED |= {CR.CR_LOAD_DATA_LOCAL_INFILE_REJECTED}
+"""Login or database refused: also a file asked for, no password taken, password expired, account locked, TLS demanded."""
 _CUT_OFF = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 
 
-def open_connection(name: str, reply_seconds: int = REPLY_SECONDS) -> Connection:
+def open_connection(
+    name: str, reply_seconds: int = REPLY_SECONDS, *, infile: bool = False, side: str = OTHER
+) -> Connection:
     """A connection by the secret called `name`, fetched now; fetched once more when a rotation came in between.
 
     A password that the server refuses (1045) may have been replaced since it was fetched, or the server may have the
-    new one before the secret has. Raises as `fetch_secret` and `connect` do.
+    new one before the secret has. With `infile` the server may take LOAD DATA LOCAL, whose bytes `infile.py` sends.
+    `side` is what waits for the server count as (see `stopwatch`).
+    Raises as `fetch_secret` and `connect` do.
     """
     secret = fetch_secret(name)
     try:
-        return _connect(secret, reply_seconds)
+        return _connect(secret, reply_seconds, infile, side)
     except pymysql.MySQLError as error:
         if _code(error) != ER.ACCESS_DENIED_ERROR:
             raise _located(secret, error) from error
@@ -51,17 +58,19 @@ def open_connection(name: str, reply_seconds: int = REPLY_SECONDS) -> Connection
     if fresh == secret:
         time.sleep(ROTATION_SECONDS)
         fresh = fetch_secret(name)
-    return connect(fresh, reply_seconds)
+    return connect(fresh, reply_seconds, infile=infile, side=side)
 
 
-def connect(secret: Secret, reply_seconds: int = REPLY_SECONDS) -> Connection:
+def connect(
+    secret: Secret, reply_seconds: int = REPLY_SECONDS, *, infile: bool = False, side: str = OTHER
+) -> Connection:
     """A raw connection (autocommit) to the server of `secret`, over TLS unless a loopback secret says `tls: off`.
 
     It never connects again by itself; no reply is waited for longer than `reply_seconds`. Raises Unreachable when nothing answers, SecretError when the credentials, the
     database or the server's certificate are refused.
     """
     try:
-        return _connect(secret, reply_seconds)
+        return _connect(secret, reply_seconds, infile, side)
     except pymysql.MySQLError as error:
         raise _located(secret, error) from error
 
@@ -71,11 +80,10 @@ def make_token(secret: Secret) -> str:
 
     https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html
     """
-    import boto3
     from botocore.exceptions import BotoCoreError
 
     try:
-        return str(boto3.client("rds").generate_db_auth_token(secret.host, secret.port, secret.username))
+        return str(aws_client("rds").generate_db_auth_token(secret.host, secret.port, secret.username))
     except BotoCoreError as error:
         raise SecretError(f"{_where(secret)}: no RDS token could be made ({type(error).__name__})") from error
 
@@ -91,22 +99,52 @@ class ClearPasswordRefused:
         raise pymysql.OperationalError(CR.CR_AUTH_PLUGIN_CANNOT_LOAD, "a clear password was asked for")
 
 
-def _connect(secret: Secret, reply_seconds: int) -> Connection:
+class TimedConnection(pymysql.connections.Connection):
+    """pymysql's connection, whose waits for the server are counted for a side, and which no server gets a file through."""
+
+    def __init__(self, side: str, **given: Any) -> None:
+        self._side, self._driver = side, cast("Any", super())
+        super().__init__(**given)
+
+    def _read_packet(self, *given: Any) -> Any:
+        with Wait(self._side):
+            return self._driver._read_packet(*given)
+
+    def _write_bytes(self, data: bytes) -> None:
+        with Wait(self._side):
+            self._driver._write_bytes(data)
+
+    def _read_query_result(self, unbuffered: bool = False) -> Any:
+        """pymysql's own answer to a server that asks for a file is off, but would leave the server waiting for it."""
+        try:
+            return self._driver._read_query_result(unbuffered)
+        except RuntimeError as error:
+            self._driver._force_close()
+            raise file_asked() from error
+
+
+def file_asked() -> pymysql.MySQLError:
+    """The error for a server that answers a statement by asking for a file, which it never gets (LOAD DATA LOCAL)."""
+    text = "it asked for a file that it was not offered; nothing was sent"
+    return pymysql.OperationalError(CR.CR_LOAD_DATA_LOCAL_INFILE_REJECTED, text)
+
+
+def _connect(secret: Secret, reply_seconds: int, infile: bool, side: str) -> Connection:
     try:
-        return _log_in(secret, reply_seconds)
+        return _log_in(secret, reply_seconds, infile, side)
     except RuntimeError as error:  # pymysql would need the package `cryptography` to send it under the server's key
         raise SecretError(f"{_where(secret)}: the server takes this password over TLS only") from error
 
 
-def _log_in(secret: Secret, reply_seconds: int) -> Connection:
+def _log_in(secret: Secret, reply_seconds: int, infile: bool, side: str) -> Connection:
     iam = secret.auth == "iam"
     refused = () if iam else ("mysql_clear_password", "dialog")
-    return pymysql.connect(
-        host=secret.host, port=secret.port, user=secret.username,
+    return TimedConnection(
+        side, host=secret.host, port=secret.port, user=secret.username,
         password=(make_token(secret) if iam else secret.password).encode(),
         database=secret.dbname, charset="utf8mb4", conv=cast("Any", dict(encoders)), autocommit=True, ssl=_tls(secret),
         connect_timeout=CONNECT_SECONDS, read_timeout=reply_seconds, write_timeout=reply_seconds,
-        client_flag=CLIENT.FOUND_ROWS, local_infile=True, init_command=_SESSION,
+        client_flag=CLIENT.FOUND_ROWS | (CLIENT.LOCAL_FILES if infile else 0), local_infile=False, init_command=_SESSION,
         auth_plugin_map=cast("Any", dict.fromkeys(refused, ClearPasswordRefused)),
     )  # fmt: skip
 

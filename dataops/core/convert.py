@@ -83,13 +83,19 @@ def converter_of(column: Column, rule: ColumnRule | None = None) -> Converter:
             f"normalize.columns.{column.name}.as: {column.column_type} has up to {column.precision} digits, and a "
             f"DynamoDB number holds {MAX_DIGITS}; leave `as` out or say S, which keeps them all"
         )
-    if wanted and wanted != _NATURAL.get(kind):
+    if not is_natural(column, rule):
+        assert wanted
         way = _proven(_stored_as(wanted, column), column)
     elif too_long:
         way = Way(_store_text, _load_text, "S", f"S (over {MAX_DIGITS} digits)")
     else:
         way = _natural_way(column)
     return Converter(parse, unparse, *way)
+
+
+def is_natural(column: Column, rule: ColumnRule | None) -> bool:
+    """Whether a column is stored as its type is, without a rule that says otherwise."""
+    return not rule or not rule.as_ or rule.as_ == _NATURAL[column.kind]
 
 
 def _proven(way: Way, column: Column) -> Way:

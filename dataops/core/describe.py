@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import pymysql
+
 from dataops.batch import did_you_mean
-from dataops.core.mysql import execute
+from dataops.core.mysql import execute, quote_table
 from dataops.core.schema import Column, ForeignKey, Table, UniqueKey
 from dataops.errors import SchemaMismatch
 
@@ -25,7 +27,7 @@ def describe_table(connection: Connection, name: str, database: str | None = Non
         raise SchemaMismatch(_no_table(connection, name, database))
     return Table(
         database, name, columns, _keys(connection, database, name),
-        outgoing=_foreign_keys(connection, database, name, "TABLE_NAME"),
+        outgoing=_outgoing(connection, database, name),
         incoming=_foreign_keys(connection, database, name, "REFERENCED_TABLE_NAME"),
         triggers=tuple(row[0] for row in execute(connection, _TRIGGERS, (database, name))),
     )  # fmt: skip
@@ -46,6 +48,13 @@ _KEYS = """SELECT INDEX_NAME, COLUMN_NAME, SUB_PART FROM information_schema.STAT
     ORDER BY INDEX_NAME <> 'PRIMARY', INDEX_NAME, SEQ_IN_INDEX"""
 _TRIGGERS = """SELECT TRIGGER_NAME FROM information_schema.TRIGGERS
     WHERE EVENT_OBJECT_SCHEMA = %s AND EVENT_OBJECT_TABLE = %s ORDER BY 1"""
+_NAME = r"`(?:[^`]|``)+`"
+_FOREIGN_KEY = re.compile(
+    rf"^\s*CONSTRAINT (?P<name>{_NAME}) FOREIGN KEY \((?P<columns>{_NAME}(?:, ?{_NAME})*)\) "
+    rf"REFERENCES (?:(?P<where>{_NAME})\.)?(?P<referred>{_NAME}) \((?P<others>{_NAME}(?:, ?{_NAME})*)\)"
+    r"(?: ON DELETE (?P<on_delete>[A-Z ]+?))?(?: ON UPDATE (?P<on_update>[A-Z ]+?))?,?$"
+)
+_DENIED = 1142
 _JSON_CHECKS = """SELECT CHECK_CLAUSE FROM information_schema.CHECK_CONSTRAINTS
     WHERE CONSTRAINT_SCHEMA = %s AND TABLE_NAME = %s"""
 
@@ -97,6 +106,33 @@ def _foreign_keys(connection: Connection, database: str, table: str, side: str) 
     sql = f"""SELECT CONSTRAINT_NAME, TABLE_NAME, REFERENCED_TABLE_NAME, DELETE_RULE, UPDATE_RULE
         FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE {schema} = %s AND {side} = %s ORDER BY 2, 1"""
     return tuple(ForeignKey(*row) for row in execute(connection, sql, (database, table)))
+
+
+def _outgoing(connection: Connection, database: str, table: str) -> tuple[ForeignKey, ...]:
+    """The table's own foreign keys, as SHOW CREATE TABLE has them.
+
+    To a user who may only read, MariaDB's information_schema shows none. Of a view, and of a table some of whose columns
+    may not be read, they are not known.
+    """
+    try:
+        ((_, shown, *_),) = execute(connection, f"SHOW CREATE TABLE {quote_table(database, table)}")
+    except pymysql.MySQLError as error:
+        if error.args[:1] != (_DENIED,):
+            raise
+        return ()
+    found = map(_FOREIGN_KEY.search, shown.splitlines())
+    return tuple(_foreign_key(match.groupdict(), database, table) for match in found if match)
+
+
+def _foreign_key(parts: dict[str, str | None], database: str, table: str) -> ForeignKey:
+    name, referred, where = (_plain(parts[part] or "") for part in ("name", "referred", "where"))
+    columns = zip(*(map(_plain, re.findall(_NAME, parts[part] or "")) for part in ("columns", "others")), strict=True)
+    on_delete, on_update = (parts[part] or "RESTRICT" for part in ("on_delete", "on_update"))
+    return ForeignKey(name, table, referred, on_delete, on_update, tuple(columns), where or database)
+
+
+def _plain(quoted: str) -> str:
+    return quoted.strip("`").replace("``", "`")
 
 
 def _no_table(connection: Connection, name: str, database: str) -> str:

@@ -11,8 +11,10 @@ from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+from dataops.core.aws import aws_client
 from dataops.core.item import Attribute, Item
 from dataops.core.pace import Limiter, Patience
+from dataops.core.stopwatch import time_replies
 from dataops.errors import DataOpsError, Permanent, Retryable, SchemaMismatch, Throttled
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ _TRANSIENT = {
     "InternalServerError", "InternalFailure", "ServiceUnavailable", "ServiceUnavailableException",
     "LimitExceededException", "TransactionInProgressException", "TransactionConflictException",
 }  # fmt: skip
+_BADLY_SIGNED = {"InvalidSignatureException", "RequestTimeTooSkewed", "RequestExpired"}
 
 
 class Page(NamedTuple):
@@ -52,11 +55,13 @@ def dynamodb_client(attempts: int = 5) -> DynamoDBClient:
 
     So the control table is used; a batch's own table is used through `Access`, whose client makes one attempt.
     """
-    import boto3
     from botocore.config import Config
 
-    retries: Any = {"mode": "standard", "total_max_attempts": attempts}
-    return boto3.client("dynamodb", config=Config(retries=retries, connect_timeout=5, read_timeout=20))
+    again: Any = {"mode": "standard", "total_max_attempts": attempts}  # and no validation, which is half of a call:
+    config = Config(retries=again, connect_timeout=5, read_timeout=20, parameter_validation=False)
+    client: DynamoDBClient = aws_client("dynamodb", config=config)
+    time_replies(client)
+    return client
 
 
 class Access:
@@ -111,13 +116,16 @@ class Access:
     def read(self, table: str, operation: Callable[..., Any], patience: Patience | None = None, **given: Any) -> Any:
         """The reply to a read; the units that DynamoDB says it took are spent afterwards."""
         reply = self.send(table, operation, self.reads, patience, ReturnConsumedCapacity="TOTAL", **given)
-        units = _consumed(reply)
-        if "Limit" in given:
+        self.spend_read(_consumed(reply), limited="Limit" in given)
+        return reply
+
+    def spend_read(self, units: float, *, limited: bool) -> None:
+        """Spend what a read has taken; `limited` says that it was a page of `page_limit`."""
+        if limited:
             items = self._page_items * 2 if units <= self._page_units else self._page_items // 2
             self._page_items = min(max(1, items), MOST_PAGE_ITEMS)
         self.used.read_units += units
         self.reads.spend(units)
-        return reply
 
     def write(self, table: str, operation: Callable[..., Any], patience: Patience | None = None, **given: Any) -> Any:
         """The reply to a write whose units were spent before."""
@@ -177,15 +185,23 @@ def scan_page(
     only: Sequence[str] = (),
 ) -> Page:
     """One page of a consistent scan of a segment: the items that carry `stamp`, whole or `only` some attributes."""
-    more: dict[str, Any] = {"ExclusiveStartKey": cursor} if cursor else {}
     names = {"#stamp": stamp} | {f"#{number}": name for number, name in enumerate(only)}
+    asked = scan_request(access, table, stamp, cursor, segment, segments)
     if only:
-        more["ProjectionExpression"] = ", ".join(names)
-    reply = access.read(
-        table, access.client.scan, TableName=table, ConsistentRead=True, Segment=segment, TotalSegments=segments,
-        FilterExpression="attribute_exists(#stamp)", ExpressionAttributeNames=names, **access.page_limit, **more,
-    )  # fmt: skip
-    return _page(reply)
+        asked |= {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names}
+    return _page(access.read(table, access.client.scan, **asked))
+
+
+def scan_request(
+    access: Access, table: str, stamp: str, cursor: Item | None, segment: int, segments: int
+) -> dict[str, Any]:
+    """What asks for one page of a consistent scan of a segment: the items that carry `stamp`."""
+    more: dict[str, Any] = {"ExclusiveStartKey": cursor} if cursor else {}
+    return {
+        "TableName": table, "ConsistentRead": True, "Segment": segment, "TotalSegments": segments,
+        "FilterExpression": "attribute_exists(#stamp)", "ExpressionAttributeNames": {"#stamp": stamp},
+        **access.page_limit, **more,
+    }  # fmt: skip
 
 
 def scan_keys(access: Access, table: str, names: Sequence[str], cursor: Item | None = None) -> Page:
@@ -286,7 +302,8 @@ def dynamodb_error(table: str, code: str, status: int = 400) -> DataOpsError:
         return Permanent(f"DynamoDB table {table}: is not there, or lacks an index that the batch names")
     if code == "ValidationException":
         return SchemaMismatch(f"DynamoDB table {table}: DynamoDB refused it (ValidationException)")
-    return Permanent(f"DynamoDB table {table}: {code}")
+    hint = ": the clock here must be right within five minutes, the keys too" if code in _BADLY_SIGNED else ""
+    return Permanent(f"DynamoDB table {table}: {code}{hint}")
 
 
 def _page(reply: Any) -> Page:

@@ -12,13 +12,13 @@ from dataops.core.dynamodb import dynamodb_error
 from dataops.core.mysql import condition, errors_located, exactness, execute, key_order, quote_table, select_list
 from dataops.core.normalize import (
     Codec,
-    Rejection,
     key_of_rows,
     key_text,
     output_columns,
     reading_key,
     selected_columns,
 )
+from dataops.core.records import Rejection
 from dataops.core.schema import Column, Table, declared_column
 from dataops.core.widen import NARROW, misfit
 from dataops.errors import Retryable, SchemaMismatch

@@ -1,10 +1,12 @@
-"""Items in DynamoDB JSON: their size as DynamoDB bills it, and a canonical form to compare them by."""
+"""Items in DynamoDB JSON: their size as DynamoDB bills it, and one text for each, to write and to compare them by."""
 
 from __future__ import annotations
 
 import json
-from base64 import b64decode
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Sequence
 from decimal import Context, Decimal
+from json.encoder import encode_basestring
 from typing import Any, TypeAlias
 
 Attribute: TypeAlias = dict[str, Any]
@@ -15,6 +17,7 @@ MAX_KEY_BYTES = (2048, 1024)
 MAX_DEPTH = 32
 MAX_DIGITS = 38
 WRITE_UNIT_BYTES = 1024
+_PLAIN_DIGITS = 40
 
 _EXACT = Context(prec=200, Emax=999_999, Emin=-999_999)
 
@@ -48,25 +51,43 @@ def write_units(item: Item) -> int:
 
 
 def canonical_number(text: str) -> str:
-    """One text for every spelling of a number: `1.50`, `1.5` and `15E-1` give `15E-1`."""
-    if text.isascii() and text.isdigit() and text[0] != "0" and text[-1] != "0":
+    """One text for every spelling of a number: `1.50`, `1.5` and `15E-1` give `1.5`; plain up to 40 digits."""
+    if text.isascii() and text.isdigit() and text[0] != "0" and len(text) <= _PLAIN_DIGITS:
         return text
     number = Decimal(text).normalize(_EXACT)
-    return str(number) if number else "0"
+    if not number:
+        return "0"
+    return format(number, "f") if abs(number.adjusted()) < _PLAIN_DIGITS else str(number)
+
+
+def attribute_text(attribute: Attribute) -> str:
+    """An attribute as DynamoDB JSON: one text for every spelling of its value, with sets and maps sorted."""
+    ((kind, value),) = attribute.items()
+    return f'{{"{kind}":{_TEXTS[kind](value)}}}'
+
+
+def item_text(item: Item, attributes: Sequence[str]) -> str:
+    """The item's `attributes` in this order as DynamoDB JSON, `"name":{...},` each; what it lacks is left out.
+
+    Two items hold the same in `attributes` exactly when their texts are equal. Within braces, and with one attribute
+    more at its end, it is the item of a PutRequest.
+    """
+    return "".join(f"{encode_basestring(name)}:{attribute_text(item[name])}," for name in attributes if name in item)
+
+
+def parse_item(text: bytes) -> Item:
+    """The item that `item_text` wrote, with bytes as `bytes`."""
+    return parse_values(json.loads(b"{" + text.rstrip(b",") + b"}"))
+
+
+def parse_values(item: Item) -> Item:
+    """An item out of DynamoDB's JSON, with bytes as `bytes`."""
+    return {name: _parsed(attribute) for name, attribute in item.items()}
 
 
 def canonical_attribute(attribute: Attribute | None) -> bytes:
     """Bytes that are equal exactly when two attributes hold the same value, whatever their spelling."""
-    if attribute is None:
-        return b"-"
-    ((kind, value),) = attribute.items()
-    if kind == "S":
-        return b"S:" + str(value).encode("utf-8", "surrogatepass")
-    if kind == "N":
-        return b"N:" + canonical_number(value).encode()
-    if kind == "B":
-        return b"B:" + bytes(value)
-    return f"{kind}:".encode() + json.dumps(_canonical_value(kind, value), sort_keys=True).encode()
+    return b"" if attribute is None else attribute_text(attribute).encode("utf-8", "surrogatepass")
 
 
 def depth(attribute: Attribute) -> int:
@@ -103,15 +124,35 @@ def _number_size(text: str) -> int:
     return 1 + (exponent + len(digits) - 1) // 2 - exponent // 2 + 1 + sign
 
 
-def _canonical_value(kind: str, value: Any) -> Any:
+def _parsed(attribute: Attribute) -> Attribute:
+    ((kind, value),) = attribute.items()
     if kind == "M":
-        return {name: _canonical_text(attribute) for name, attribute in value.items()}
+        return {kind: parse_values(value)}
     if kind == "L":
-        return [_canonical_text(attribute) for attribute in value]
-    if kind in ("SS", "NS", "BS"):
-        return sorted(_canonical_text({kind[0]: element}) for element in value)
-    return value
+        return {kind: [_parsed(inner) for inner in value]}
+    if kind == "BS":
+        return {kind: [b64decode(element) for element in value]}
+    return {kind: b64decode(value)} if kind == "B" else attribute
 
 
-def _canonical_text(attribute: Attribute) -> str:
-    return canonical_attribute(attribute).decode("latin-1")
+def _map_text(value: Item) -> str:
+    return "{" + item_text(value, sorted(value))[:-1] + "}"
+
+
+def _list_text(value: Sequence[Attribute]) -> str:
+    return f"[{','.join(map(attribute_text, value))}]"
+
+
+def _set_text(kind: str) -> Callable[[Sequence[Any]], str]:
+    return lambda value: f"[{','.join(sorted(map(_TEXTS[kind], value)))}]"
+
+
+def _bytes_text(value: Any) -> str:
+    return f'"{b64encode(bytes(value)).decode()}"'
+
+
+_TEXTS: dict[str, Callable[[Any], str]] = {
+    "S": encode_basestring, "N": lambda value: f'"{canonical_number(value)}"', "B": _bytes_text,
+    "NULL": lambda _: "true", "BOOL": lambda value: "true" if value else "false",
+    "SS": _set_text("S"), "NS": _set_text("N"), "BS": _set_text("B"), "L": _list_text, "M": _map_text,
+}  # fmt: skip

@@ -30,8 +30,8 @@ SORT_BYTES = 8192
 PAGE_BYTES, MAX_PAGE_ROWS = 8 * 1024 * 1024, 10_000
 
 _NAMES = {code: name for names in (CR, ER) for name, code in vars(names).items() if isinstance(code, int)}
-_TELLING = {1044, 1045, 1049, 1054, 1103, 1142, 1143, 1146, 1227, 1290, 1305, 1370, 1419}
-"""Errors whose text holds names only. A syntax error is not among them: it quotes what stands near, values too."""
+_TELLING = {1044, 1045, 1049, 1054, 1103, 1142, 1143, 1146, 1227, 1290, 1305, 1370, 1419, 2068}
+"""Errors whose text holds names only, or is ours (2068). A syntax error is not among them: it quotes what stands near, values too."""
 _TRANSIENT = {
     *(1040, 1053, 1114, 1158, 1159, 1160, 1161, 1180, 1203, 1205, 1213, 1290, 1317, 1412, 1836, 1927),
     *(2003, 2006, 2013, 2014, 2055, 3168, 3169, 4031, 9501),
@@ -200,7 +200,7 @@ class PlainReader:
         key: Sequence[Column],
         where: str | None,
     ) -> None:
-        self._connection, self._table, self._columns, self._key = connection, table, columns, key
+        self.connection, self.table, self._columns, self._key = connection, table, columns, key
         self._where = condition(where)
         found = {place: exactness(column) for place, column in enumerate(columns)}
         self._checks = {place: check for place, check in found.items() if check}
@@ -211,6 +211,12 @@ class PlainReader:
 
         A page ends after `limit` rows, or with the row that brings it to 8 MiB.
         """
+        with errors_located(f"reading {self.table}"):
+            rows = self._fetch(*self.query(after, upto, limit))
+        return [self.checked(row) for row in rows] if self._checks else rows
+
+    def query(self, after: Sequence[Any] | None, upto: Sequence[Any] | None, limit: int) -> tuple[str, list[Any]]:
+        """The query for a page, with its arguments."""
         conditions, arguments = [*self._where], []
         for bound, operator in ((after, ">"), (upto, "<=")):
             if bound is not None:
@@ -218,19 +224,16 @@ class PlainReader:
                 conditions.append(term)
                 arguments += values
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-        sql = (
-            f"SELECT {self._selected()} FROM {self._table}{where} "
+        return (
+            f"SELECT {self._selected()} FROM {self.table}{where} "
             f"ORDER BY {key_order(self._key)} LIMIT {min(limit, self._fitting):d}"
-        )
-        with errors_located(f"reading {self._table}"):
-            rows = self._fetch(sql, arguments)
-        return [self._checked(row) for row in rows] if self._checks else rows
+        ), arguments
 
     def _fetch(self, sql: str, arguments: Sequence[Any]) -> list[Row]:
         """Rows up to the page's bytes. What the server sends beyond is thrown away, so the next page asks for less."""
         rows: list[Row] = []
         size = 0
-        cursor: Any = self._connection.cursor(SSCursor)
+        cursor: Any = self.connection.cursor(SSCursor)
         try:
             cursor.execute(sql, tuple(arguments))
             for row in cursor:
@@ -242,8 +245,12 @@ class PlainReader:
             cursor.connection = None  # to close it would be to read on, from a connection that may be broken
             raise
         cursor.close()
-        self._fitting = 2 * len(rows) if size >= PAGE_BYTES else min(MAX_PAGE_ROWS, 2 * self._fitting)
+        self.learn_size(len(rows), size)
         return rows
+
+    def learn_size(self, rows: int, size: int) -> None:
+        """Ask for as many rows from now on as about twice fit into a page, by one of so many rows and bytes."""
+        self._fitting = 2 * rows if size >= PAGE_BYTES else min(MAX_PAGE_ROWS, 2 * self._fitting)
 
     def find(self, keys: Sequence[Sequence[Any]]) -> Iterator[tuple[int, Row]]:
         """The rows under these keys, each with the place of the first key that is equal to its own.
@@ -256,7 +263,7 @@ class PlainReader:
                 values = [key_value(column, value) for column, value in zip(self._key, key, strict=True)]
                 exact += [] if None in values else [(place, values)]
         for start in range(0, len(exact), FIND_KEYS):
-            with errors_located(f"reading {self._table}"):
+            with errors_located(f"reading {self.table}"):
                 yield from self._find(exact[start : start + FIND_KEYS])
 
     def _find(self, keys: Sequence[tuple[int, list[Any]]]) -> list[tuple[int, Row]]:
@@ -265,20 +272,25 @@ class PlainReader:
         cases = " ".join(f"WHEN {same} THEN {place}" for place, _ in keys)
         where = " AND ".join([*self._where, f"({' OR '.join([f'({same})'] * len(keys))})"])
         arguments = [value for _, values in keys for value in values]
-        sql = f"SELECT CASE {cases} END, {self._selected()} FROM {self._table} WHERE {where}"
+        sql = f"SELECT CASE {cases} END, {self._selected()} FROM {self.table} WHERE {where}"
         try:
-            rows = execute(self._connection, sql, arguments * 2)
+            rows = execute(self.connection, sql, arguments * 2)
         except pymysql.MySQLError as error:
             if error.args[:1] not in _NO_VALUE:
                 raise
             half = len(keys) // 2
             return [*self._find(keys[:half]), *self._find(keys[half:])] if half else []
-        return [(int(place), self._checked(row)) for place, *row in rows]
+        return [(int(place), self.checked(row)) for place, *row in rows]
+
+    @property
+    def checks(self) -> int:
+        """How many columns follow a row's own."""
+        return len(self._checks)
 
     def _selected(self) -> str:
         return select_list(self._columns) + "".join(f", IFNULL({sql}, 1)" for sql, _ in self._checks.values())
 
-    def _checked(self, row: Sequence[Any]) -> Row:
+    def checked(self, row: Sequence[Any]) -> Row:
         """A row without its checks' results, and `Inexact` where one failed."""
         values = list(row[: len(self._columns)])
         for (place, (_, reason)), exact in zip(self._checks.items(), row[len(self._columns) :], strict=True):
@@ -292,5 +304,5 @@ class PlainReader:
         values = tuple(row[places[column.name]] for column in self._key)
         for value, column in zip(values, self._key, strict=True):
             if isinstance(value, Inexact):
-                raise Permanent(f"reading {self._table}: key column {column.name} {value.reason}")
+                raise Permanent(f"reading {self.table}: key column {column.name} {value.reason}")
         return values

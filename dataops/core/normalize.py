@@ -13,9 +13,10 @@ from typing import TypeAlias
 import msgspec
 
 from dataops.batch import Batch, Key, KeyTemplate, key_columns, key_name
-from dataops.core.convert import Converter, Inexact, Raw, Value, converter_of
+from dataops.core.convert import Converter, Inexact, Raw, Value, converter_of, is_natural
 from dataops.core.item import MAX_ITEM_BYTES, MAX_KEY_BYTES, Attribute, Item, Unstorable, item_size
 from dataops.core.keys import compile_template
+from dataops.core.records import Rejection
 from dataops.core.schema import Column, Table, declared_column
 from dataops.errors import SchemaMismatch
 
@@ -25,14 +26,6 @@ TransformFunction: TypeAlias = Callable[[dict[str, Value]], Mapping[str, Value] 
 NULL: Attribute = {"NULL": True}
 STAMP_RESERVE = len("_gen_") + 40 + 21
 """Bytes kept free for the stamp: its longest name and a number of up to 38 digits."""
-
-
-class Rejection(msgspec.Struct, frozen=True):
-    """A row that cannot be stored: its key, the column at fault, and why."""
-
-    key: dict[str, str | None]
-    column: str
-    reason: str
 
 
 class Reject(Exception):
@@ -57,7 +50,7 @@ class Codec:
         self.outputs = output_columns(batch, source, target)
         self._stored = (*self.columns, *added)
         self._transform = transform
-        self._batch = batch
+        self.batch = batch
         self._key = key_of_rows(batch, source)
         keyed = (name for key in batch.dynamodb.keys for name in key_columns(key) if name not in batch.added_columns)
         self._fixed = tuple(dict.fromkeys((*self._key, *keyed)))
@@ -135,7 +128,7 @@ class Codec:
         if result is None:
             return None
         if set(result) != set(self.fields):
-            raise SchemaMismatch(_transform_columns(self._batch, set(result), set(self.fields)))
+            raise SchemaMismatch(_transform_columns(self.batch, set(result), set(self.fields)))
         for name in self._fixed:
             if result[name] != values[name]:
                 raise Reject(name, "the transform changed a key column")
@@ -147,7 +140,9 @@ class Field:
 
     def __init__(self, column: Column, batch: Batch, target: Table | None) -> None:
         self.column, self.name = column, column.name
-        self.converter: Converter = converter_of(column, batch.normalize.columns.get(column.name))
+        rule = batch.normalize.columns.get(column.name)
+        self.converter: Converter = converter_of(column, rule)
+        self.natural = is_natural(column, rule)
         self.policy = batch.normalize.empty_string_of(column.name)
         self.empties = column.kind == "text"
         self.restores_empty = self.empties and not column.nullable

@@ -6,6 +6,8 @@ import random
 import time
 from collections.abc import Callable
 
+from dataops.core.stopwatch import Wait
+
 BASE_SECONDS, CAP_SECONDS, ATTEMPTS, PATIENCE_SECONDS = 0.05, 5.0, 9, 20.0
 """Nine attempts wait 11 s at most and half of it on average; after 20 s, with slow replies, no other is made."""
 
@@ -15,6 +17,8 @@ LESS, STEP, SPAN_SECONDS, LEAST, PARTITION = 0.7, 0.05, 1.0, 1.0, 1000.0
 It never goes below one unit a second, so that what is spent always comes through. A partition serves 1,000 write units
 a second (AWS, "Best practices for designing and using partition keys"): the least ceiling where none was set.
 """
+
+QUICK_SECONDS, SLOW_SECONDS = 1.0, 4.0
 
 
 class Limiter:
@@ -41,7 +45,8 @@ class Limiter:
         self._spent += units
         self._tokens -= units
         while self.rate is not None and self._tokens < -1e-9:
-            self._sleep(min(-self._tokens / self.rate, SPAN_SECONDS))
+            with Wait("limit" if self.rate == self.most else "throttling"):
+                self._sleep(min(-self._tokens / self.rate, SPAN_SECONDS))
             self._fill()
 
     def slow_down(self) -> None:
@@ -92,6 +97,25 @@ class Patience:
         """Wait before the next attempt; False, at once, when there is to be none."""
         if self.attempts >= ATTEMPTS or self._clock() - self._began >= PATIENCE_SECONDS:
             return False
-        self._sleep(self._uniform(0.0, min(CAP_SECONDS, BASE_SECONDS * 2.0 ** (self.attempts - 1))))
+        with Wait("throttling"):
+            self._sleep(self._uniform(0.0, min(CAP_SECONDS, BASE_SECONDS * 2.0 ** (self.attempts - 1))))
         self.attempts += 1
         return True
+
+
+class PageSize:
+    """How many rows a page holds: twice as many after a page that took less than a second, four times as many after one
+    of less than a quarter, half after a slow one.
+
+    Large pages save what each page costs besides its rows; a page is done again where it is interrupted, so none takes long.
+    """
+
+    def __init__(self, least: int, most: int) -> None:
+        self.rows, self._least, self._most = least, least, max(least, most)
+
+    def learn(self, seconds: float) -> None:
+        """A page has taken so long."""
+        if seconds < QUICK_SECONDS:
+            self.rows = min((4 if seconds < QUICK_SECONDS / 4 else 2) * self.rows, self._most)
+        elif seconds > SLOW_SECONDS:
+            self.rows = max(self.rows // 2, self._least)

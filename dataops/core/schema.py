@@ -82,13 +82,18 @@ class UniqueKey(msgspec.Struct, frozen=True):
 
 
 class ForeignKey(msgspec.Struct, frozen=True):
-    """A foreign key of `table` to `references`, with its referential actions."""
+    """A foreign key of `table` to `references`, with its referential actions.
+
+    An outgoing one also has its `columns`, each with the one it refers to, and the `database` of the table referred to.
+    """
 
     name: str
     table: str
     references: str
     on_delete: str
     on_update: str
+    columns: tuple[tuple[str, str], ...] = ()
+    database: str = ""
 
 
 class Table(msgspec.Struct, frozen=True):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
+from dataops.core.aws import aws_client
 from dataops.errors import Retryable, SecretError
 
 if TYPE_CHECKING:
@@ -36,11 +37,10 @@ class Secret(msgspec.Struct, frozen=True):
 
 def fetch_secret(name: str, client: SecretsManagerClient | None = None) -> Secret:
     """The secret called `name` (or its ARN). Raises SecretError when it is missing, refused or malformed."""
-    import boto3
     from botocore.exceptions import BotoCoreError, ClientError
 
-    client = client or boto3.client("secretsmanager")
     try:
+        client = client or aws_client("secretsmanager")
         reply = client.get_secret_value(SecretId=name, VersionStage="AWSCURRENT")
     except ClientError as error:
         raise _refused(name, error) from error

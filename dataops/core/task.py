@@ -1,4 +1,7 @@
-"""What every state's work starts from: the plan, the control table, and connections made when first needed."""
+"""What every state's work starts from: the plan, the control table, and connections made when first needed.
+
+What only some states need is imported where it is used: every function's start compiles all that it imports.
+"""
 
 from __future__ import annotations
 
@@ -11,18 +14,13 @@ from dataclasses import asdict
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
-from dataops.batch import Batch, key_name
-from dataops.core.connection import open_connection
+from dataops.batch import Batch, key_columns, key_name
 from dataops.core.control import Control
 from dataops.core.dynamodb import PAGE_SECONDS, Access, dynamodb_client
 from dataops.core.item import Attribute, Item
-from dataops.core.mysql import PlainReader, errors_located, execute, quote_table
-from dataops.core.normalize import Codec, TransformFunction, reading_key, selected_columns
 from dataops.core.pace import Limiter
 from dataops.core.records import Plan
-from dataops.core.schema import Column
 from dataops.core.telemetry import count
-from dataops.core.writers import PutWriter, UpdateWriter, Writer
 from dataops.errors import BatchFileError, Permanent, Unaccounted
 
 if TYPE_CHECKING:
@@ -30,6 +28,12 @@ if TYPE_CHECKING:
 
     from pymysql.connections import Connection
 
+    from dataops.core.mysql import PlainReader
+    from dataops.core.normalize import Codec, TransformFunction
+    from dataops.core.page import Source
+    from dataops.core.schema import Column
+    from dataops.core.sender import Sender
+    from dataops.core.writers import Writer
 
 MAX_PARTITIONS, PARTITION_BYTES = 5000, 200_000
 
@@ -76,12 +80,22 @@ class Task:
     @cached_property
     def source_connection(self) -> Connection:
         """The connection to the source server."""
-        return self._open.enter_context(open_connection(self.plan.batch.source.secret))
+        return self._connect(self.plan.batch.source.secret, side="source")
 
     @cached_property
     def target_connection(self) -> Connection:
         """The connection to the target server."""
-        return self._open.enter_context(open_connection(self.plan.batch.target.secret))
+        return self._connect(self.plan.batch.target.secret, side="target")
+
+    @cached_property
+    def loading_connection(self) -> Connection:
+        """A connection to the target server that may load from memory."""
+        return self._connect(self.plan.batch.target.secret, infile=True, side="target")
+
+    def _connect(self, secret: str, **options: Any) -> Connection:
+        from dataops.core.connection import open_connection
+
+        return self._open.enter_context(open_connection(secret, **options))
 
     @contextmanager
     def source_snapshot(self) -> Iterator[str]:
@@ -91,6 +105,8 @@ class Task:
         table's definition.
         https://dev.mysql.com/doc/refman/8.4/en/innodb-consistent-read.html
         """
+        from dataops.core.mysql import errors_located, execute
+
         with errors_located(f"source {self.plan.source.name}: taking a snapshot"):
             execute(self.source_connection, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             execute(self.source_connection, "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
@@ -102,11 +118,16 @@ class Task:
     @cached_property
     def codec(self) -> Codec:
         """The batch's codec, with its transform."""
+        from dataops.core.normalize import Codec
+
         plan = self.plan
         return Codec(plan.batch, plan.source, plan.target, load_transform(plan.batch))
 
     def source_reader(self) -> PlainReader:
         """A reader of the source's selected columns in key order."""
+        from dataops.core.mysql import PlainReader, quote_table
+        from dataops.core.normalize import reading_key, selected_columns
+
         plan, source = self.plan, self.plan.source
         table = quote_table(source.database, source.name)
         columns = selected_columns(plan.batch, source)
@@ -114,13 +135,51 @@ class Task:
             self.source_connection, table, columns, reading_key(plan.batch, source), plan.batch.source.where
         )
 
+    def source_pages(self) -> Source:
+        """The source's pages as item texts: off the wire, or the plain way where `why_plain` has a reason for it."""
+        from dataops.core.page import PlainSource
+        from dataops.core.rowcode import why_plain
+        from dataops.core.wire import WireSource
+
+        reader = self.source_reader()
+        return PlainSource(reader, self.codec) if why_plain(self.codec) else WireSource(reader, self.codec)
+
     @cached_property
     def writer(self) -> Writer:
         """The one writer of the batch's `write` mode; its share of `max_write_units` is one worker's."""
+        from dataops.core.writers import PutWriter, UpdateWriter
+
         table, access = self.plan.batch.dynamodb, self.shared_dynamodb
         if table.write == "put":
             return PutWriter(access, table.table, self.key_names)
         return UpdateWriter(access, table.table, self.key_names, (*self.owned, self.plan.batch.stamp))
+
+    @cached_property
+    def sender(self) -> Sender | None:
+        """The fast writer of item texts; None where `writer` has to do it: updates, and rows that may share a key."""
+        table = self.plan.batch.dynamodb
+        if table.write == "update" or not self._rows_have_keys_of_their_own():
+            return None
+        from dataops.core.sender import Sender
+
+        return Sender(self.shared_dynamodb, table.table, self.key_names)
+
+    @property
+    def why_written_plainly(self) -> str:
+        """Why boto3's client writes the items; nothing where it does not."""
+        if self.sender:
+            return self.sender.why_plain
+        return (
+            "write: update"
+            if self.plan.batch.dynamodb.write == "update"
+            else "no unique key of the source keys the items"
+        )
+
+    def _rows_have_keys_of_their_own(self) -> bool:
+        """Whether the source itself keeps two rows from having one DynamoDB key."""
+        return self.plan.source.tells_apart(
+            {name for key in self.plan.batch.dynamodb.keys for name in key_columns(key)}
+        )
 
     @property
     def page_rows(self) -> int:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any, NamedTuple, Protocol
 
 from dataops.core.dynamodb import Access, key_of
 from dataops.core.item import Item, canonical_attribute, item_size, write_units
+from dataops.core.pace import Patience
 from dataops.errors import SchemaMismatch, Unprocessed
 
 BATCH_ITEMS, BATCH_BYTES = 25, 16 * 1024 * 1024
@@ -40,21 +42,26 @@ class PutWriter:
         refused: list[Unwritable] = []
         for start, batch in batches_of(items, self._keys):
             self._access.writes.spend(sum(map(write_units, batch)))
-            try:
-                self._put_batch(start, batch)
-            except SchemaMismatch:
-                refused += [Unwritable(start + place, reason) for place, reason in self._put_singly(batch)]
+            refused += self.put(batch, range(start, start + len(batch)), self._access.patience())
         return refused
 
-    def _put_batch(self, start: int, batch: Sequence[Item]) -> None:
+    def put(self, batch: Sequence[Item], places: Sequence[int], patience: Patience) -> list[Unwritable]:
+        """Put a batch whose units are spent, with what is left of a patience; `places` are its items' among those given."""
+        try:
+            self._put_batch(batch, places, patience)
+        except SchemaMismatch:
+            return [Unwritable(places[place], reason) for place, reason in self._put_singly(batch)]
+        return []
+
+    def _put_batch(self, batch: Sequence[Item], numbers: Sequence[int], patience: Patience) -> None:
         """Put one batch and send what comes back unprocessed again; what has come through gives new patience."""
-        access, patience = self._access, self._access.patience()
-        places = {self._identity(item): start + place for place, item in enumerate(batch)}
+        access = self._access
+        places = {self._identity(item): place for place, item in zip(numbers, batch, strict=True)}
         pending: list[Any] = [{"PutRequest": {"Item": item}} for item in batch]
         while pending:
             requests: Any = {self._table: pending}
             reply = access.write(self._table, access.client.batch_write_item, patience, RequestItems=requests)
-            left = reply["UnprocessedItems"].get(self._table, [])
+            left = list(chain.from_iterable(reply["UnprocessedItems"].values()))
             if len(left) < len(pending):
                 patience.begin_again()
             if left:
@@ -78,7 +85,7 @@ class PutWriter:
                 yield Unwritable(place, str(error).rpartition(": ")[2])
 
     def _identity(self, item: Item) -> tuple[bytes, ...]:
-        return _identity_of(item, self._keys)
+        return identity_of(item, self._keys)
 
 
 class UpdateWriter:
@@ -121,7 +128,7 @@ def batches_of(items: Sequence[Item], keys: Sequence[str]) -> Iterator[tuple[int
     batch: list[Item] = []
     seen: set[tuple[bytes, ...]] = set()
     for place, item in enumerate(items):
-        this, key = item_size(item), _identity_of(item, keys)
+        this, key = item_size(item), identity_of(item, keys)
         if batch and (len(batch) == BATCH_ITEMS or size + this > BATCH_BYTES or key in seen):
             yield start, batch
             start, batch, size, seen = place, [], 0, set()
@@ -132,5 +139,6 @@ def batches_of(items: Sequence[Item], keys: Sequence[str]) -> Iterator[tuple[int
         yield start, batch
 
 
-def _identity_of(item: Item, keys: Sequence[str]) -> tuple[bytes, ...]:
+def identity_of(item: Item, keys: Sequence[str]) -> tuple[bytes, ...]:
+    """What tells an item's key from others, however it is spelt."""
     return tuple(canonical_attribute(item[name]) for name in keys)

@@ -21,7 +21,7 @@ from dataops.errors import BatchFileError, Permanent
 
 PACKAGE = Path(__file__).parent.parent
 VENDOR = Path(__file__).with_name("vendor.txt")
-SHARED = ("__init__.py", "errors.py", "_wording.py", "batch.py", "core", "handlers")
+SHARED = ("__init__.py", "errors.py", "_wording.py", "batch.py", "flow.py", "core", "handlers")
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 ARCHITECTURES = ("x86_64", "aarch64")
 EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -53,7 +53,9 @@ def cache_folder() -> Path:
 
 
 DIRECT = ("dataops-preflight",)
-"""Functions that are invoked directly: they are no state of the batch machine."""
+"""Functions that are invoked directly: they are no state of a machine."""
+OF_FLOWS = ("dataops-claim-flow", "dataops-publish-flow", "dataops-close-flow", "dataops-roll-back-flow")
+"""Functions that are a Task state of every flow's machine."""
 
 
 def handlers() -> dict[str, str]:
@@ -64,7 +66,7 @@ def handlers() -> dict[str, str]:
 
 def state_handlers() -> dict[str, str]:
     """Function name -> handler path of those that are a Task state of the batch machine."""
-    return {name: handler for name, handler in handlers().items() if name not in DIRECT}
+    return {name: handler for name, handler in handlers().items() if name not in (*DIRECT, *OF_FLOWS)}
 
 
 def transform_files(function: str) -> dict[str, bytes]:

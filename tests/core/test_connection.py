@@ -7,7 +7,6 @@ import struct
 import threading
 from urllib.parse import parse_qs, urlsplit
 
-import boto3
 import pymysql
 import pytest
 
@@ -103,7 +102,7 @@ def credentials(monkeypatch):
 
 
 def log_in_to_aws(monkeypatch, key):
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    monkeypatch.setattr("dataops.core.aws._made", [])
     for name, value in (("ACCESS_KEY_ID", key), ("SECRET_ACCESS_KEY", "s"), ("DEFAULT_REGION", "eu-west-1")):
         monkeypatch.setenv(f"AWS_{name}", value)
     monkeypatch.delenv("AWS_SESSION_TOKEN", raising=False)
@@ -127,7 +126,7 @@ def test_a_token_is_a_presigned_login_of_fifteen_minutes():
 
 
 def test_a_token_that_cannot_be_made_is_located(monkeypatch):
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    monkeypatch.setattr("dataops.core.aws._made", [])
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")

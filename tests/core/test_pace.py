@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataops.core.pace import ATTEMPTS, LESS, PARTITION, STEP, Limiter, Patience
+from dataops.core.pace import ATTEMPTS, LESS, PARTITION, STEP, Limiter, PageSize, Patience
 
 
 class Watch:
@@ -162,3 +162,28 @@ def test_what_comes_through_gives_new_patience():
     patience.begin_again()
     assert patience.wait()
     assert limits[-1] == (0.0, 0.05)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "rows"),
+    [
+        ([], 1000),
+        ([0.5], 2000),
+        ([0.1], 4000),
+        ([0.5] * 9, 10_000),
+        ([2.0] * 9, 1000),
+        ([0.5] * 9 + [5.0], 5000),
+        ([5.0] * 9, 1000),
+    ],
+)
+def test_pages_grow_while_they_are_quick_and_shrink_when_they_are_slow(seconds, rows):
+    size = PageSize(1000, 10_000)
+    for taken in seconds:
+        size.learn(taken)
+    assert size.rows == rows
+
+
+def test_pages_keep_their_size_where_that_was_set():
+    size = PageSize(125, 0)
+    size.learn(0.1)
+    assert size.rows == 125

@@ -10,21 +10,30 @@ import itertools
 import json
 from contextlib import ExitStack
 from datetime import datetime
+from functools import partial
+from operator import attrgetter
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from dataops.batch import parse_batch
 from dataops.core.connection import open_connection
 from dataops.core.describe import describe_table
 from dataops.core.dynamodb import Access, dynamodb_client, scan_page
+from dataops.core.infile import TextLoader
+from dataops.core.item import parse_item
+from dataops.core.itemcode import PageFunction, why_items
 from dataops.core.mysql import execute
 from dataops.core.normalize import Rejection
+from dataops.core.page import PlainSource
 from dataops.core.records import Plan
+from dataops.core.rowcode import why_plain
+from dataops.core.scan import RawScan
 from dataops.core.staging import load_rows, staging_name
 from dataops.core.task import Task
+from dataops.core.wire import WireSource
 from dataops.deploy.tables import ensure_table
 from dataops.local.edges import MODE
 from dataops.workbook.demo import open_server
@@ -99,22 +108,48 @@ def servers(stack):
 @pytest.fixture(scope="module")
 def edges(stack):
     """The connections and the client that a state would make."""
-    with open_connection("dataops/source") as source, open_connection("dataops/target") as target:
+    with open_connection("dataops/source") as source, open_connection("dataops/target", infile=True) as target:
         access = Access(dynamodb_client())
-        connections = {"source_connection": source, "target_connection": target}
+        connections = {"source_connection": source, "target_connection": target, "loading_connection": target}
         yield connections | {"dynamodb": access, "shared_dynamodb": access}
 
 
-@given(made=tables())
-def test_any_row_comes_back_as_it_was_or_is_rejected(servers, edges, made):
+def load_plainly(task):
+    """Scan and load the plain way; gives how many items there are."""
+    found = scan_page(task.dynamodb, task.plan.batch.dynamodb.table, task.plan.batch.stamp).items
+    load_rows(task.target_connection, task.plan, task.target_columns(), [task.codec.decode(item) for item in found])
+    return len(found)
+
+
+def load_texts(task, forbidden=None):
+    """Scan and load by the page function, with LOAD DATA or, where that is forbidden, without."""
+    assert why_items(task.codec) is None
+    function = PageFunction(task.codec, task.target_columns(), task.plan.batch.stamp)
+    loader = TextLoader(task.loading_connection, task.plan, task.target_columns(), function.hexed)
+    assert loader.forbidden is None
+    loader.forbidden = forbidden
+    body, _ = RawScan(task.dynamodb).read(task.plan.batch.dynamodb.table, task.plan.batch.stamp, None, 0, 1)
+    page = function.read(body, {"1"})
+    if page is None:
+        event("a page that is unusual")
+        return load_plainly(task)
+    loader.load(page.texts.text)
+    loader.load(page.texts.text)
+    return page.texts.rows
+
+
+WAYS = [load_plainly, load_texts, partial(load_texts, forbidden="by a test")]
+
+
+@given(made=tables(), way=st.sampled_from(WAYS))
+def test_any_row_comes_back_as_it_was_or_is_rejected(servers, edges, made, way):
     task = opened(servers, edges, f"any_{next(numbers)}", made)
+    assert_twins(task)
     encoded = [task.codec.encode(row) for row in task.source_reader().read(None, None, 1000)]
     items = [result | {task.plan.batch.stamp: {"N": "1"}} for result in encoded if isinstance(result, dict)]
     assert task.writer.write(items) == []
-    found = scan_page(task.dynamodb, task.plan.batch.dynamodb.table, task.plan.batch.stamp).items
+    assert way(task) == len(items)
     task.dynamodb.client.delete_table(TableName=task.plan.batch.dynamodb.table)
-    assert len(found) == len(items)
-    load_rows(task.target_connection, task.plan, task.target_columns(), [task.codec.decode(item) for item in found])
     rejected = [result for result in encoded if isinstance(result, Rejection)]
     assert_same(servers, task.plan.source, staging_name(task.plan), made[3], rejected)
     for connection, name in zip(servers, (task.plan.source.name, staging_name(task.plan)), strict=True):
@@ -145,6 +180,17 @@ def opened(servers, edges, name, made):
     vars(task).update(edges)
     ensure_table(task.dynamodb.client, batch, task.codec)
     return task
+
+
+def assert_twins(task):
+    """Both ways of reading give the same page."""
+    sources = [of(task.source_reader(), task.codec) for of in (PlainSource, WireSource)]
+    plain, fast = (source.read(None, None, 1000) for source in sources)
+    told = attrgetter("rows", "texts", "rejections", "dropped", "emptied", "key")
+    assert why_plain(task.codec) is None
+    assert told(fast) == told(plain)
+    assert fast.all_items() == list(map(parse_item, plain.texts))
+    assert [fast.row_of(place) for place in range(len(fast.texts))] == list(map(plain.row_of, range(len(plain.texts))))
 
 
 def assert_same(servers, table, copied, policy, rejections):

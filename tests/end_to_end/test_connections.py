@@ -7,9 +7,10 @@ import boto3
 import pytest
 
 from dataops.core import connection as module
+from dataops.core.close import close_run
 from dataops.core.connection import connect, open_connection
 from dataops.core.mysql import execute
-from dataops.core.publish import close_run, publish
+from dataops.core.publish import publish
 from dataops.core.reconcile import verify_source, verify_staging
 from dataops.core.secrets import fetch_secret, parse_secret
 from dataops.core.task import Task

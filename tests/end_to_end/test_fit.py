@@ -233,3 +233,25 @@ def test_what_is_refused_would_have_lost_something(case, servers, of, into, valu
     except pymysql.MySQLError:
         return
     assert digests(held, target) != digests(loaded, target)
+
+
+def test_what_a_table_refers_to_is_read_with_columns_and_actions(case):
+    case.source("CREATE DATABASE IF NOT EXISTS `else``where`")
+    case.source("CREATE TABLE `else``where`.`p a``r, (e)` (`x,``)` INT, `y` INT, PRIMARY KEY (`x,``)`, `y`))")
+    case.source(
+        "CREATE TABLE {t} (id INT PRIMARY KEY, `a)``,` INT, b INT, up INT, CONSTRAINT `k``1` FOREIGN KEY (`a)``,`, b) "
+        "REFERENCES `else``where`.`p a``r, (e)` (`x,``)`, `y`) ON DELETE CASCADE ON UPDATE SET NULL, "
+        "CONSTRAINT {t}_self FOREIGN KEY (up) REFERENCES {t} (id))"
+    )
+    with open_connection("dataops/source") as connection:
+        found = {key.name: key for key in describe_table(connection, case.name).outgoing}
+    case.source("DROP TABLE {t}")
+    case.source("DROP DATABASE `else``where`")
+    away, self = found["k`1"], found[f"{case.name}_self"]
+    assert (away.database, away.references, away.columns) == (
+        "else`where",
+        "p a`r, (e)",
+        (("a)`,", "x,`)"), ("b", "y")),
+    )
+    assert (away.on_delete, away.on_update) == ("CASCADE", "SET NULL")
+    assert (self.references, self.columns) == (case.name, (("up", "id"),))

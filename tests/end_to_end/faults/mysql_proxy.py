@@ -145,11 +145,13 @@ class _Relay:
         sent = []
 
         def send() -> None:
-            self._released.clear()
-            self._replied.clear()
-            self._held.set()
-            sent.append(self._server.sendall(packet))
-            self._replied.wait(120)
+            with suppress(OSError, EOFError):  # the server may be killed meanwhile
+                last = self._send_file(packet) if packet[5:].startswith(b"LOAD DATA LOCAL") else packet
+                self._released.clear()
+                self._replied.clear()
+                self._held.set()
+                sent.append(self._server.sendall(last))
+                self._replied.wait(120)
 
         statement = Statement(
             packet[5:].decode("utf-8", "replace"), send,
@@ -161,6 +163,16 @@ class _Relay:
             self._server.sendall(packet)
         self._held.clear()
         self._released.set()
+
+    def _send_file(self, statement: bytes) -> bytes:
+        """Hand over a statement and the file that the server then asks for; gives the empty packet that ends it."""
+        self._server.sendall(statement)
+        while head := self._read(4):
+            body = self._read(int.from_bytes(head[:3], "little"))
+            if not body:
+                break
+            self._server.sendall(head + body)
+        return head
 
     def _downstream(self) -> None:
         with suppress(OSError):
