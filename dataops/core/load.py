@@ -10,13 +10,20 @@ from dataclasses import replace
 
 from dataops.batch import Index, key_name
 from dataops.core.dynamodb import GET_KEYS, Page, Used, get_items, key_of, query_page, scan_page
+from dataops.core.infile import TextLoader
 from dataops.core.item import Item, canonical_attribute
+from dataops.core.itemcode import PageFunction, PlainPage, RowTexts, join_texts, plain_page, why_items
 from dataops.core.records import Segment, Verification
+from dataops.core.scan import RawScan
 from dataops.core.staging import create_staging, load_rows
+from dataops.core.stopwatch import Stopwatch, Wait
 from dataops.core.task import Task, pack_cursor, unpack_cursor
 from dataops.core.telemetry import count
 from dataops.errors import Retryable
 
+UNUSUAL = "a page holds an unusual value"
+GROUP_PAGES, GROUP_SECONDS = 4, 1.0
+"""Pages of a scan that are loaded together, and for how long they are gathered."""
 INDEX_POLLS = 30
 """Times that an index is read again until it shows all items that were written; it is eventually consistent."""
 
@@ -37,38 +44,76 @@ def prepare_staging(task: Task) -> list[int]:
 def load_segment(task: Task, number: int, until: Callable[[], bool]) -> bool:
     """Load a segment into staging until it is done (True) or the time runs short (False).
 
-    After each page the segment's record is overwritten; a repeated call loads at most one page again, which is
-    harmless.
+    After each page, or group of them, the segment's record is overwritten; a repeated call loads at most that again,
+    which is harmless.
     """
-    segment, columns = task.control.segment(number), task.target_columns()
-    current, codec, connection = task.current_stamps(), task.codec, task.target_connection
+    stopwatch, segment, loader = Stopwatch(), task.control.segment(number), Loader(task)
     segment.began, before = segment.began or time.time(), Used()
-    for items in () if segment.done else _pages(task, segment):
+    for page in () if segment.done else _pages(task, segment, loader):
         task.control.require_wanted()
-        for item in items:
-            task.require_current(item, current)
-        load_rows(connection, task.plan, columns, [codec.decode(item) for item in items])
-        segment.rows += len(items)
-        count(loaded=len(items))
+        rows = loader.load(page, segment)
+        segment.rows += rows
+        count(loaded=rows)
         used, before = task.shared_dynamodb.used.since(before), replace(task.shared_dynamodb.used)
         segment.read_units, segment.throttles = segment.read_units + used.read_units, segment.throttles + used.throttles
         segment.retries += used.retries
-        segment.ended = time.time()
+        segment.ended, segment.spent = time.time(), stopwatch.add_to(segment.spent)
         task.control.save_segment(segment)
         if until():
             break
     return segment.done
 
 
-def _pages(task: Task, segment: Segment) -> Iterator[list[Item]]:
+class Loader:
+    """Writes pages of one task into staging: texts the fast way, items the plain way.
+
+    `why_plain` says why all pages are items, None where pages of a scan become texts.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self._task, self._columns, self.stamps = task, task.target_columns(), task.current_stamps()
+        self.why_plain = _why_items(task)
+        if self.why_plain is None:
+            self.function = PageFunction(task.codec, self._columns, task.plan.batch.stamp)
+            self._texts = TextLoader(task.loading_connection, task.plan, self._columns, self.function.hexed)
+
+    def load(self, page: list[Item] | RowTexts, segment: Segment) -> int:
+        """Write a page; gives how many rows it has. The segment counts rows that go another way than the fastest."""
+        if isinstance(page, RowTexts):
+            self._texts.load(page.text)
+            _count_plain(segment, self._texts.forbidden, page.rows)
+            return page.rows
+        for item in page:
+            self._task.require_current(item, self.stamps)
+        rows = [self._task.codec.decode(item) for item in page]
+        load_rows(self._task.loading_connection, self._task.plan, self._columns, rows)
+        _count_plain(segment, self.why_plain or UNUSUAL, len(rows))
+        return len(rows)
+
+
+def _why_items(task: Task) -> str | None:
+    """Why a batch's items go back one by one; None where pages become texts."""
+    if task.plan.batch.read_index or task.query_value:
+        return "the target does not read by scan"
+    return why_items(task.codec)
+
+
+def _count_plain(segment: Segment, why: str | None, rows: int) -> None:
+    if why and rows:
+        segment.plain = {**segment.plain, why: segment.plain.get(why, 0) + rows}
+
+
+def _pages(task: Task, segment: Segment, loader: Loader) -> Iterator[list[Item] | RowTexts]:
     """The segment's items from its cursor on; the cursor is moved, and `done` set, before each page is given."""
     index = task.plan.batch.read_index
     if index:
         yield from _index_pages(task, segment, index)
     elif task.query_value:
         yield from _query_pages(task, segment)
-    else:
+    elif loader.why_plain:
         yield from _scan_pages(task, segment)
+    else:
+        yield from _text_pages(task, segment, loader)
 
 
 def _scan_pages(task: Task, segment: Segment) -> Iterator[list[Item]]:
@@ -80,6 +125,32 @@ def _scan_pages(task: Task, segment: Segment) -> Iterator[list[Item]]:
         )
         segment.cursor, segment.done = pack_cursor(page.cursor), page.cursor is None
         yield page.items
+
+
+def _text_pages(task: Task, segment: Segment, loader: Loader) -> Iterator[list[Item] | RowTexts]:
+    """The same pages as texts, several as one where DynamoDB gives them quickly.
+
+    A page that holds something that the page function does not take comes as items.
+    """
+    batch, segments, access = task.plan.batch, len(task.control.segments()), task.shared_dynamodb
+    scan, group, began = RawScan(access), list[RowTexts](), time.monotonic()
+    while not segment.done:
+        cursor = unpack_cursor(segment.cursor)
+        body, limited = scan.read(batch.dynamodb.table, batch.stamp, cursor, segment.id, segments)
+        found = loader.function.read(body, loader.stamps) or plain_page(body)
+        del body
+        access.spend_read(found.units, limited=limited)
+        if group and isinstance(found, PlainPage):
+            yield join_texts(group)
+            group = []
+        segment.cursor, segment.done = pack_cursor(found.cursor), found.cursor is None
+        if isinstance(found, PlainPage):
+            yield found.items
+            continue
+        group.append(found.texts)
+        if segment.done or len(group) == GROUP_PAGES or time.monotonic() - began > GROUP_SECONDS:
+            yield join_texts(group)
+            group, began = [], time.monotonic()
 
 
 def _query_pages(task: Task, segment: Segment) -> Iterator[list[Item]]:
@@ -120,7 +191,8 @@ def _wait_for_index(index: Index, expected: int, found: int, polls: int) -> None
             f"index {index.name}: expected {expected:,} items in a partition, found {found:,} "
             f"after {INDEX_POLLS} readings"
         )
-    time.sleep(random.uniform(0, min(5.0, 0.1 * 2**polls)))  # noqa: S311 - jitter, not a secret
+    with Wait("dynamodb"):
+        time.sleep(random.uniform(0, min(5.0, 0.1 * 2**polls)))  # noqa: S311 - jitter, not a secret
 
 
 def _index_page(task: Task, index: Index, partition: str, cursor: Item | None) -> Page:

@@ -16,8 +16,8 @@ from dataops.core.difference import Difference
 from dataops.core.dynamodb import key_of, remove_stale
 from dataops.core.fit import require_fit
 from dataops.core.item import Attribute, Item
+from dataops.core.lease import REPAIR, take_lease
 from dataops.core.mysql import SQL_MODE, errors_located, execute, key_value, quote_name, quote_table
-from dataops.core.plan import REPAIR, PlanRequest, take_lease
 from dataops.core.schema import Column
 from dataops.core.staging import TRUNCATED
 from dataops.core.task import Task
@@ -52,8 +52,7 @@ class RepairLease:
 
     def __enter__(self) -> Self:
         seconds = int(os.environ.get("DATAOPS_FUNCTION_SECONDS", "900"))
-        request = PlanRequest(self._name, self._holder, "", None, function_seconds=seconds)
-        take_lease(self._control, self._batch, request)
+        take_lease(self._control, self._batch.batch, self._holder, seconds)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:

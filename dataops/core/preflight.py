@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from dataops.batch import Batch, parse_batch
+from dataops.core.aws import aws_client
 from dataops.core.checks import Check, Side
 from dataops.core.control import Control
 from dataops.core.describe import describe_table
@@ -65,11 +66,9 @@ def run_preflight(declared: Any, time_is_short: Callable[[], bool]) -> list[Chec
 
 def client_of(service: str) -> Any:
     """A client that waits a few seconds only, and tries once: a preflight can be repeated."""
-    import boto3
     from botocore.config import Config
 
-    make: Any = boto3.client
-    return make(service, config=Config(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 1}))
+    return aws_client(service, config=Config(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 1}))
 
 
 def _check_source(side: Side, batch: Batch, time_is_short: Callable[[], bool]) -> Table | None:

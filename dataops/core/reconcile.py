@@ -9,12 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dataops.core.copy import copy_chunk
 from dataops.core.digest import add_digest, canonical_item, canonical_row, sum_digests
 from dataops.core.dynamodb import scan_page
 from dataops.core.mysql import PlainReader, quote_table
-from dataops.core.normalize import Rejection
-from dataops.core.records import Chunk, Verification, pack_key, unpack_key
+from dataops.core.records import Chunk, Rejection, Verification, pack_key, unpack_key
 from dataops.core.staging import staging_name
 from dataops.core.task import Task, pack_cursor, unpack_cursor
 from dataops.errors import Permanent, Unaccounted
@@ -43,6 +41,8 @@ def take_snapshot(task: Task, until: Callable[[], bool]) -> None:
 
 def _copy_changed(task: Task, chunk: Chunk, until: Callable[[], bool]) -> None:
     """Copy a chunk again unless it still reads as it did when it was copied."""
+    from dataops.core.copy import copy_chunk  # only a snapshot copies
+
     source, reader = task.plan.source.name, task.source_reader()
     for _ in range(MAX_ATTEMPTS):
         if chunk.done and _verify_chunk(task, chunk, reader, until):

@@ -156,14 +156,21 @@ def count_staging(connection: Connection, plan: Plan) -> int:
     return count_rows(connection, quote_table(plan.target.database, staging_name(plan)))
 
 
-def swap(connection: Connection, plan: Plan) -> None:
-    """Put staging in the target's place in one atomic RENAME; the old table stays beside it until `drop_old`."""
+def swap(connection: Connection, plans: Sequence[Plan]) -> None:
+    """Put each staging table in its target's place, all in one atomic RENAME.
+
+    The old tables stay beside the targets until `drop_old`.
+    """
+    with errors_located(f"target {', '.join(plan.target.name for plan in plans)}: swapping"):
+        for plan in plans:
+            _keep_auto_increment(connection, plan)
+        execute(connection, f"RENAME TABLE {', '.join(map(_renames, plans))}")
+
+
+def _renames(plan: Plan) -> str:
     database = plan.target.database
     target, old = quote_table(database, plan.target.name), quote_table(database, old_name(plan))
-    staging = quote_table(database, staging_name(plan))
-    with errors_located(f"target {plan.target.name}: swapping"):
-        _keep_auto_increment(connection, plan)
-        execute(connection, f"RENAME TABLE {target} TO {old}, {staging} TO {target}")
+    return f"{target} TO {old}, {quote_table(database, staging_name(plan))} TO {target}"
 
 
 def drop_old(connection: Connection, plan: Plan) -> None:

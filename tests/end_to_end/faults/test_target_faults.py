@@ -2,10 +2,12 @@
 
 import threading
 import time
+from collections import Counter
 from contextlib import closing
 
 import pytest
 
+from dataops.core.control import Control
 from dataops.workbook.demo import open_server
 from tests.end_to_end.faults.conftest import ROWS, assert_failed, assert_survived, fill, is_old
 from tests.end_to_end.faults.mysql_proxy import begins, cut_after, cut_before
@@ -59,7 +61,7 @@ def is_waiting(root, word):
 @pytest.mark.parametrize(
     ("mode", "statements"),
     [
-        ("swap", ("CREATE TABLE", "REPLACE INTO", "RENAME TABLE", "DROP TABLE")),
+        ("swap", ("CREATE TABLE", "LOAD DATA", "RENAME TABLE", "DROP TABLE")),
         ("upsert", ("DELETE t", "UPDATE", "INSERT INTO", "COMMIT")),
     ],
 )
@@ -191,10 +193,21 @@ def test_a_row_that_is_too_large_for_the_targets_packets_is_told_before_it_is_se
     for execute in (rows.source, rows.target):
         execute("ALTER TABLE {t} MODIFY v LONGTEXT")
     rows.source("UPDATE {t} SET v = REPEAT('x', 300000) WHERE id = 77")
-    root("SET GLOBAL max_allowed_packet = 131072")
+    root("SET GLOBAL max_allowed_packet = 131072, GLOBAL local_infile = 0")
     result = rows.run()
-    mend = lambda: root("SET GLOBAL max_allowed_packet = 16777216")  # noqa: E731
+    mend = lambda: root("SET GLOBAL max_allowed_packet = 16777216, GLOBAL local_infile = 1")  # noqa: E731
     assert_failed(rows, result, "a row of 300,0", "max_allowed_packet", "found 131,072", mend=mend)
+
+
+def test_without_local_infile_the_load_goes_by_statements_and_the_run_says_so(rows, root):
+    root("SET GLOBAL local_infile = 0")
+    result = rows.run()
+    root("SET GLOBAL local_infile = 1")
+    assert_survived(rows, result)
+    plain = Counter()
+    for segment in Control(result.record.run).segments():
+        plain.update(segment.plain)
+    assert plain == {"the target server has local_infile off": result.record.items}
 
 
 # --- the server's death ----------------------------------------------------------------------------------------------
@@ -224,7 +237,7 @@ def kill_server(server, proxy, when):
 @pytest.mark.parametrize("when", ["before", "in", "after"])
 @pytest.mark.parametrize(
     ("mode", "statements"),
-    [("swap", ("REPLACE INTO", "RENAME TABLE", "DROP TABLE")), ("upsert", ("UPDATE", "COMMIT"))],
+    [("swap", ("LOAD DATA", "RENAME TABLE", "DROP TABLE")), ("upsert", ("UPDATE", "COMMIT"))],
 )
 def test_a_server_killed_at_a_statement_loses_nothing(rows, mortal_server, target, mode, statements, when):
     killed = [target.add(kill_server(mortal_server, target, when), begins(statement), [0]) for statement in statements]
