@@ -1,11 +1,13 @@
 """The control table: what a run knows of itself, so that state payloads carry names and numbers only.
 
     pk                sk                 holds
-    batch#<batch>     lease              the execution that may write now
+    batch#<batch>     lease              the execution that may write now, and the run that it does so for
     batch#<batch>     generation         the number of the newest generation
     batch#<batch>     instant#<time>     the run that claimed a scheduled instant
-    runs              <started>#<run>    a pointer, so that runs can be listed
+    flow#<flow>       instant#<time>     the flow's run that claimed a scheduled instant
+    runs, flows       <started>#<run>    a pointer, so that runs of batches and of flows can be listed
     run#<run>         record             `Record`: status, counts, why it failed
+    run#<run>         flow               `FlowRecord` (core/flow.py): the runs of a flow's batches, status, why it failed
     run#<run>         plan               `Plan`: the batch and both tables as they were, written once
     run#<run>         cancel             somebody asked for the run to stop
     run#<run>         failure, trouble   why a state failed: the first permanent cause, the last retryable one
@@ -31,9 +33,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from dataops.core.normalize import Rejection
-from dataops.core.records import Chunk, Plan, Record, Segment, Stuck, Sweep, Verification
-from dataops.core.telemetry import label
+from dataops.core.records import Chunk, Plan, Record, Rejection, Segment, Stuck, Sweep, Verification
+from dataops.core.telemetry import label, least_left
 from dataops.errors import Cancelled, LeaseHeld, Permanent
 
 if TYPE_CHECKING:
@@ -73,8 +74,7 @@ class Control:
 
     def find_plan(self) -> Plan | None:
         """The run's plan, if it has come so far."""
-        plan = self._get(f"run#{self.run}", "plan", Plan)
-        if plan:
+        if plan := self._get(f"run#{self.run}", "plan", Plan):
             label(batch=plan.batch.batch)
         return plan
 
@@ -92,12 +92,15 @@ class Control:
         self._put("runs", f"{record.started}#{record.run}", record)
 
     def records(self, limit: int = 100) -> list[Record]:
-        """The newest runs first."""
+        """The newest runs of batches first."""
+        return self._newest("runs", Record, limit)
+
+    def _newest(self, pk: str, of: type[_Record], limit: int) -> list[_Record]:
         reply = self.client.query(
             TableName=self.table, KeyConditionExpression="pk = :pk", ScanIndexForward=False, Limit=limit,
-            ExpressionAttributeValues={":pk": {"S": "runs"}}, ConsistentRead=True,
+            ExpressionAttributeValues={":pk": {"S": pk}}, ConsistentRead=True,
         )  # fmt: skip
-        return [msgspec.json.decode(item["data"]["S"], type=Record) for item in reply["Items"]]
+        return [msgspec.json.decode(item["data"]["S"], type=of) for item in reply["Items"]]
 
     def chunk(self, number: int) -> Chunk:
         """One chunk's record."""
@@ -109,6 +112,7 @@ class Control:
 
     def save_chunk(self, chunk: Chunk) -> None:
         """Overwrite one chunk's record."""
+        chunk.milliseconds_left = least_left(chunk.milliseconds_left)
         self._put(f"run#{self.run}", f"chunk#{chunk.id:04d}", chunk)
 
     def segment(self, number: int) -> Segment:
@@ -121,6 +125,7 @@ class Control:
 
     def save_segment(self, segment: Segment) -> None:
         """Overwrite one segment's record."""
+        segment.milliseconds_left = least_left(segment.milliseconds_left)
         self._put(f"run#{self.run}", f"segment#{segment.id:04d}", segment)
 
     def sweep(self) -> Sweep:
@@ -203,25 +208,30 @@ class Control:
 
     # --- claims --------------------------------------------------------------------------------------------------
 
-    def claim_instant(self, batch: str, instant: str) -> bool:
-        """Claim a scheduled instant for this run; False when another run already has it."""
-        return self._put_if(f"batch#{batch}", f"instant#{instant}", self.run)
+    def claim_instant(self, name: str, instant: str, kind: str = "batch") -> bool:
+        """Claim a scheduled instant of a batch, or of a flow, for this run; False when another run already has it."""
+        return self._put_if(f"{kind}#{name}", f"instant#{instant}", self.run)
 
     def take_lease(self, batch: str, execution: str) -> str | None:
         """Take the batch's lease for an execution (ARN); None when it is ours, else the execution that holds it."""
-        if self._put_if(f"batch#{batch}", "lease", execution):
+        if self._put_if(f"batch#{batch}", "lease", execution, run=self.run):
             return None
         return self.lease_holder(batch) or self.take_lease(batch, execution)
 
     def take_over(self, batch: str, execution: str, holder: str) -> None:
-        """Take the lease from an execution that has ended. Raises LeaseHeld when a third was quicker."""
-        if not self._put_if(f"batch#{batch}", "lease", execution, instead_of=holder):
+        """Take the lease from another execution, for this run. Raises LeaseHeld when a third was quicker."""
+        if not self._put_if(f"batch#{batch}", "lease", execution, run=self.run, instead_of=holder):
             raise LeaseHeld(f"batch {batch}: another run took it over first; try again when that has ended")
 
     def lease_holder(self, batch: str) -> str | None:
         """The execution that holds the batch's lease."""
         held = self._read(f"batch#{batch}", "lease")
         return held["data"]["S"] if held else None
+
+    def leased_run(self, batch: str) -> str | None:
+        """The run that the batch's lease is held for: its execution's own, or one whose flow publishes it."""
+        held = self._read(f"batch#{batch}", "lease")
+        return held.get("run", {}).get("S") if held else None
 
     def release_lease(self, batch: str, execution: str) -> None:
         """Give the lease back if this execution still holds it."""
@@ -267,15 +277,16 @@ class Control:
             {"pk": {"S": pk}, "sk": {"S": sk}, "data": {"S": msgspec.json.encode(record).decode()}, **expires}
         )
 
-    def _put_if(self, pk: str, sk: str, data: str, instead_of: str | None = None) -> bool:
-        """Write `data` where nothing is, or where `data` itself or `instead_of` is; False where another is."""
+    def _put_if(self, pk: str, sk: str, data: str, *, run: str = "", instead_of: str | None = None) -> bool:
+        """Write `data` where it is itself already, or `instead_of` is; without one, where nothing is. False elsewhere."""
         from botocore.exceptions import ClientError
 
         allowed = {":mine": {"S": data}} | ({":old": {"S": instead_of}} if instead_of else {})
+        more = {"run": {"S": run}} if run else {}
         try:
             self.client.put_item(
-                TableName=self.table, Item={"pk": {"S": pk}, "sk": {"S": sk}, "data": {"S": data}},
-                ConditionExpression=f"attribute_not_exists(pk) OR #data IN ({', '.join(allowed)})",
+                TableName=self.table, Item={"pk": {"S": pk}, "sk": {"S": sk}, "data": {"S": data}, **more},
+                ConditionExpression=f"{'' if instead_of else 'attribute_not_exists(pk) OR '}#data IN ({', '.join(allowed)})",
                 ExpressionAttributeNames={"#data": "data"}, ExpressionAttributeValues=allowed,
             )  # fmt: skip
         except ClientError as error:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
@@ -15,6 +14,7 @@ from dataops.core.control import Control
 from dataops.core.describe import describe_table
 from dataops.core.draft import draft_target, place_target
 from dataops.core.fit import require_dynamodb_table, require_fit, require_unique_key
+from dataops.core.lease import name_of, take_lease
 from dataops.core.mysql import (
     condition,
     errors_located,
@@ -31,20 +31,24 @@ from dataops.core.schema import Column, Table
 from dataops.core.staging import exists
 from dataops.core.task import load_transform
 from dataops.core.telemetry import label
-from dataops.errors import BatchFileError, LeaseHeld, Retryable, SchemaMismatch
+from dataops.errors import BatchFileError, SchemaMismatch
 
 if TYPE_CHECKING:
     from pymysql.connections import Connection
 
 MAX_CHUNKS = 1000
 CHUNK_ROWS, CHUNK_BYTES = (1_000, 10_000), 64 * 1024 * 1024
-SLACK_SECONDS = 30
-REPAIR, REPAIR_SECONDS = "repair", 900
-"""What the lease of a repair begins with, `repair:<epoch>:<name>`, and how long it holds without being renewed."""
+
+STARTED_BY = "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID"
 
 
 class PlanRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The execution's input and names."""
+    """The execution's input and names.
+
+    With `publish: defer` the run ends when its staging table is verified, and hands its lease to `flow`, the execution
+    (ARN) that started this one and publishes the rows. Step Functions itself knows that field, by its own name.
+    https://docs.aws.amazon.com/step-functions/latest/dg/concepts-nested-workflows.html
+    """
 
     run: str
     execution: str
@@ -54,6 +58,8 @@ class PlanRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     create_target: bool = False
     scheduled: str | None = None
     resume: str | None = None
+    publish: Literal["now", "defer"] = "now"
+    flow: str = msgspec.field(default="", name=STARTED_BY)
     function_seconds: int = 900
 
     @classmethod
@@ -77,72 +83,29 @@ def plan_run(request: PlanRequest) -> dict[str, Any] | None:
     label(batch=_name_of(request.batch))
     batch = parse_batch(request.batch, _name_of(request.batch))
     if control.record() is None:
-        control.save_record(Record(request.run, batch.batch, execution=request.execution, started=request.started))
+        flow = name_of(request.flow)
+        begun = Record(request.run, batch.batch, execution=request.execution, started=request.started, flow=flow)
+        control.save_record(begun)
+    if request.publish == "defer":
+        require_deferrable(batch, request)
     if request.scheduled and not control.claim_instant(batch.batch, request.scheduled):
         control.save_record(Record(request.run, batch.batch, "skipped", request.execution, request.started))
         return None
-    take_lease(control, batch, request)
+    take_lease(control, batch.batch, request.execution, request.function_seconds)
     control.require_wanted()
     plan = control.find_plan() or _make_plan(control, batch, request)
     if plan.created_target:
         place_target(plan)
-    return {"run": plan.run, "batch": batch.batch, "chunks": list(range(plan.chunks)), "workers": plan.workers}
+    numbers = {"chunks": list(range(plan.chunks)), "workers": plan.workers}
+    return {"run": plan.run, "batch": batch.batch, **numbers, "publish": request.publish}
 
 
-def take_lease(control: Control, batch: Batch, request: PlanRequest) -> None:
-    """Take the batch's lease for this execution, from an ended one if need be. Raises LeaseHeld."""
-    holder = control.take_lease(batch.batch, request.execution)
-    if holder is None:
-        return
-    name = holder.rpartition(":")[2]
-    waited = _seconds_since_end(holder)
-    if waited is None:
-        raise LeaseHeld(f"batch {batch.batch}: run {name} is running; wait for its end, or stop it")
-    left = request.function_seconds + SLACK_SECONDS - waited
-    if left > 0:
-        raise LeaseHeld(
-            f"batch {batch.batch}: run {name} was cut off, and its last function may still write for {left:.0f} "
-            "seconds; run again after that"
-        )
-    _mark_cut_off(name)
-    control.take_over(batch.batch, request.execution, holder)
-
-
-def _mark_cut_off(run: str) -> None:
-    """Say in the record of a run that has ended without a word that it was cut off. Its name is its execution's.
-
-    Asked to stop, it writes nothing more should somebody redrive its execution.
-    """
-    control = Control(run)
-    control.ask_to_stop()
-    record = control.record()
-    if record is None or record.status not in ("running", "published"):
-        return
-    record.status = "cut off"
-    what = "was closed; the new rows are in place" if record.published else "rolled back or recorded that it published"
-    record.cause = f"its execution ended before the run {what}"
-    control.save_record(record)
-
-
-def _seconds_since_end(execution: str) -> float | None:
-    """Seconds since an execution's stop by Step Functions' own clock; None while it, or a repair, runs."""
-    if execution.startswith(f"{REPAIR}:"):
-        return None if Control("").now() - float(execution.split(":")[1]) < REPAIR_SECONDS else float("inf")
-    import boto3
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
-        reply = boto3.client("stepfunctions").describe_execution(executionArn=execution)
-    except ClientError as error:
-        if error.response["Error"]["Code"] == "ExecutionDoesNotExist":
-            return float("inf")
-        raise Retryable(f"Step Functions: {error.response['Error']['Code']}") from error
-    except BotoCoreError as error:
-        raise Retryable(f"Step Functions: no answer ({type(error).__name__})") from error
-    if reply["status"] in ("RUNNING", "PENDING_REDRIVE"):
-        return None
-    now = parsedate_to_datetime(reply["ResponseMetadata"]["HTTPHeaders"]["date"])
-    return (now - reply["stopDate"]).total_seconds()
+def require_deferrable(batch: Batch, request: PlanRequest) -> None:
+    """Raises BatchFileError unless a flow can publish the batch's rows."""
+    if not request.flow:
+        raise BatchFileError(f"the execution's input: publish: defer is for flows, expected {STARTED_BY} beside it")
+    if batch.target.mode != "swap":
+        raise BatchFileError(f"batch {batch.batch}: target.mode: only a swap can be left to a flow, found upsert")
 
 
 def _make_plan(control: Control, batch: Batch, request: PlanRequest) -> Plan:
@@ -168,6 +131,7 @@ def _make_plan(control: Control, batch: Batch, request: PlanRequest) -> Plan:
         request.run, batch, source, target, before.generation if before else control.open_generation(batch.batch),
         key_of_rows(batch, source),
         len(chunks), request.workers, created_target=missing, left_out=left_out,
+        flow=request.flow if request.publish == "defer" else "",
     )  # fmt: skip
     if failed:
         mark_resumed(failed, request.run)

@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from dataops.core.aws import aws_client
 from dataops.core.connection import open_connection
 from dataops.core.control import Control
 from dataops.core.mysql import errors_located, execute, quote_table
@@ -23,12 +24,16 @@ from dataops.core.staging import (
     only_publisher,
     swap,
 )
-from dataops.core.task import Task
+from dataops.core.stopwatch import sum_spent
 from dataops.core.telemetry import count, label, log
 from dataops.errors import DataOpsError, StillPublishing, Unaccounted
 
 if TYPE_CHECKING:
     from pymysql.connections import Connection
+
+    from dataops.core.task import Task
+
+IN_PLACE = "the new rows are in place, only what follows failed"
 
 
 def publish(task: Task) -> None:
@@ -48,39 +53,24 @@ def publish(task: Task) -> None:
 def _publish_once(task: Task, record: Record) -> None:
     plan, connection = task.plan, task.target_connection
     if not is_published(connection, plan):
-        record.target_rows = count_staging(connection, plan)
-        _require_accounted(record)
+        require_accounted(record, connection, plan)
         task.control.require_wanted()
         _publish(task)
-    record.status = "published"
-    _record_published(task.control, record, connection, plan)
+    record_published(task.control, record, connection, plan)
 
 
 def _publish(task: Task) -> None:
     plan, query = task.plan, task.plan.batch.read_query
     if plan.batch.target.mode == "swap":
-        swap(task.target_connection, plan)
+        swap(task.target_connection, [plan])
     else:
         merge(task.target_connection, plan, task.target_columns(), query.partition_key if query else None)
 
 
-def _record_published(control: Control, record: Record, connection: Connection, plan: Plan) -> None:
+def record_published(control: Control, record: Record, connection: Connection, plan: Plan) -> None:
     """Keep that the new rows are in place, before what shows it beside the target is dropped."""
-    record.published, record.target_rows = True, count_published(connection, plan)
+    record.status, record.published, record.target_rows = "published", True, count_published(connection, plan)
     control.save_record(record)
-
-
-def close_run(run: str, execution: str) -> Record:
-    """Release the lease and write the run's final record."""
-    control = Control(run)
-    record, plan = control.record(), control.find_plan()
-    assert record is not None
-    assert plan is not None
-    record.status = "succeeded with rejections" if record.rejected else "succeeded"
-    control.save_record(record)
-    control.release_lease(plan.batch.batch, execution)
-    count(runs_succeeded=1)
-    return record
 
 
 def roll_back(run: str, execution: str, error: str, cause: str) -> Record:
@@ -97,23 +87,32 @@ def roll_back(run: str, execution: str, error: str, cause: str) -> Record:
     control.ask_to_stop()
     why = control.trouble() or cause or error
     if plan and control.lease_holder(plan.batch.batch) == execution:
-        record = summarize_into(record, control, plan)
-        try:
-            _clean_up(control, record, plan)
-        except StillPublishing:
-            raise
-        except DataOpsError as trouble:
-            why += f" (and staging is left for the next run to drop: {trouble})"
+        why += undo(control, record, plan)
     if plan and record.published:
-        why = f"target {plan.target.name}: the new rows are in place, only what follows failed: {why}"
+        why = f"target {plan.target.name}: {IN_PLACE}: {why}"
     record.status, record.cause = "failed", why
     control.save_record(record)
     if record.batch:
         control.release_lease(record.batch, execution)
         label(batch=record.batch)
     count(runs_failed=1)
-    _notify(record)
+    notify(f"batch {record.batch or '?'}", run, record.cause)
     return record
+
+
+def undo(control: Control, record: Record, plan: Plan) -> str:
+    """Put the counts into the record and drop what the run has made; says what is left to the next run, if anything.
+
+    Raises StillPublishing while the server may yet complete what a killed Publish had asked of it.
+    """
+    summarize_into(record, control, plan)
+    try:
+        clean_up(control, record, plan)
+    except StillPublishing:
+        raise
+    except DataOpsError as trouble:
+        return f" (and staging is left for the next run to drop: {trouble})"
+    return ""
 
 
 def summarize(task: Task) -> Record:
@@ -141,12 +140,19 @@ def summarize_into(record: Record, control: Control, plan: Plan) -> Record:
     record.read_units = sum(segment.read_units for segment in segments)
     record.throttles = sum(part.throttles for of in (chunks, segments) for part in of)
     record.retries = sum(part.retries for of in (chunks, segments) for part in of)
+    left = [part.milliseconds_left for of in (chunks, segments) for part in of if part.milliseconds_left is not None]
+    record.milliseconds_left = min(left, default=None)
+    plain = [Counter(part.plain) for of in (chunks, segments) for part in of]
+    record.plain = dict(sum(plain, Counter()))
+    record.copying, record.loading = (sum_spent(part.spent for part in of) for of in (chunks, segments))
     record.stale_deleted = control.sweep().deleted
     record.created_target, record.left_out = plan.created_target, list(plan.left_out)
     return record
 
 
-def _require_accounted(record: Record) -> None:
+def require_accounted(record: Record, connection: Connection, plan: Plan) -> None:
+    """Count the rows that are ready to be published. Raises Unaccounted when they do not add up."""
+    record.target_rows = count_staging(connection, plan)
     if not record.adds_up:
         raise Unaccounted(
             f"run {record.run}: {record.source_rows:,} source rows, but {record.target_rows:,} in staging + "
@@ -154,7 +160,7 @@ def _require_accounted(record: Record) -> None:
         )
 
 
-def _clean_up(control: Control, record: Record, plan: Plan) -> None:
+def clean_up(control: Control, record: Record, plan: Plan) -> None:
     """Drop what the run has made, but never rows that were published; learns from the target whether they were."""
     where = f"target {plan.target.name}: rolling back"
     with (
@@ -163,7 +169,7 @@ def _clean_up(control: Control, record: Record, plan: Plan) -> None:
         only_publisher(connection, plan),
     ):
         if not record.published and is_published(connection, plan):
-            _record_published(control, record, connection, plan)
+            record_published(control, record, connection, plan)
         database, name = plan.target.database, plan.target.name
         ours = plan.created_target and not exists(connection, database, draft_name(plan.batch, plan.run))
         drop_leftovers(connection, plan)
@@ -173,17 +179,16 @@ def _clean_up(control: Control, record: Record, plan: Plan) -> None:
                 execute(connection, f"DROP TABLE {target}")
 
 
-def _notify(record: Record) -> None:
-    """Tell the topic, if there is one; what is rolled back stays so when it cannot be told."""
+def notify(what: str, run: str, cause: str) -> None:
+    """Tell the topic, if there is one, what has failed; what is rolled back stays so when it cannot be told."""
     topic = os.environ.get("DATAOPS_TOPIC_ARN")
     if not topic:
         return
-    import boto3
     from botocore.exceptions import BotoCoreError, ClientError
 
-    subject = f"dataops: batch {record.batch or '?'} failed"
+    subject = f"dataops: {what} failed"
     try:
-        boto3.client("sns").publish(TopicArn=topic, Subject=subject[:100], Message=f"{record.run}: {record.cause}")
+        aws_client("sns").publish(TopicArn=topic, Subject=subject[:100], Message=f"{run}: {cause}")
     except (BotoCoreError, ClientError) as error:
         code = error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
-        log("WARNING", f"the notification was not sent: {code}", run=record.run)
+        log("WARNING", f"the notification was not sent: {code}", run=run)

@@ -48,7 +48,7 @@ def inherit_chunks(control: Control, batch: Batch, failed: Control, plan: Plan, 
         stays = chunk.done and not chunk.drifted and not (chunk.rejected and batch.on_reject == "fail")
         if stays:
             chunk.verified, chunk.write_units, chunk.began, chunk.ended = False, 0.0, 0.0, 0.0
-            chunk.throttles = chunk.retries = 0
+            chunk.throttles, chunk.retries, chunk.milliseconds_left, chunk.spent = 0, 0, None, {}
             control.save_rejections(chunk, 0, failed.rejections_of(chunk))
         else:
             chunk = chunk.begin_again()

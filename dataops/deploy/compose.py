@@ -7,13 +7,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
+import msgspec
+
 from dataops.batch import Batch
 from dataops.core.normalize import Codec
-from dataops.deploy.alarms import batch_alarms
-from dataops.deploy.starts import schedule_resource
+from dataops.deploy.alarms import batch_alarms, flow_alarms
+from dataops.deploy.flow import flow_definition
+from dataops.deploy.machine import placeholder_of
+from dataops.deploy.package import OF_FLOWS
+from dataops.deploy.starts import flow_schedule_resource, schedule_resource
 from dataops.deploy.tables import table_definition
 from dataops.deploy.template import Tagged, read_template
 from dataops.errors import BatchFileError
+from dataops.flow import Flow
 
 _PLAIN = re.compile(r"[a-z][a-z0-9]*(-[a-z][a-z0-9]*)*")
 
@@ -21,14 +27,22 @@ LISTS = ("SourceSecrets", "TargetSecrets", "BatchTables", "BatchIndexes")
 """The parameters of template.yml that hold what depends on batch files."""
 
 
-def compose(batches: Sequence[Batch], codecs: Mapping[str, Codec] | None = None, *, workers: int = 4) -> dict[str, Any]:
+def compose(
+    batches: Sequence[Batch],
+    codecs: Mapping[str, Codec] | None = None,
+    *,
+    workers: int = 4,
+    flows: Sequence[Flow] = (),
+) -> dict[str, Any]:
     """The template for these batches; `codecs`, by batch, give key types that a batch does not declare.
 
-    `workers` is how many chunks a scheduled run copies at once. Raises BatchFileError where two batches contradict
+    `workers` is how many chunks a scheduled run copies at once. `flows` have their steps, all of these batches; a batch of
+    a scheduled flow is started by that alone. Raises BatchFileError where two batches contradict
     each other about a table, where a key's type is not known, or an input is too large for its schedule.
     """
     template = read_template()
-    template["Metadata"] = {"dataops": {"batches": sorted(batch.batch for batch in batches)}}
+    held = {"batches": sorted(batch.batch for batch in batches), "flows": sorted(flow.flow for flow in flows)}
+    template["Metadata"] = {"dataops": {kind: names for kind, names in held.items() if names}}
     tables = _tables(batches, codecs or {})
     lists = {
         "SourceSecrets": [_secret_arn(name) for name in _sorted(batch.source.secret for batch in batches)],
@@ -41,9 +55,12 @@ def compose(batches: Sequence[Batch], codecs: Mapping[str, Codec] | None = None,
     template["Resources"] = _put_lists(template["Resources"], lists)
     for name, definition in tables.items():
         _add(template, _table_id(name), table_resource(definition))
+    in_flow = {name: flow for flow in flows if flow.schedule for name in flow.names}
     for batch in batches:
-        for ending, resource in _batch_resources(batch, workers).items():
+        for ending, resource in _batch_resources(batch, workers, in_flow.get(batch.batch)).items():
             _add(template, logical_name(batch.batch) + ending, resource)
+    for flow in flows:
+        _add_flow(template, flow, {batch.batch: batch for batch in batches})
     return template
 
 
@@ -62,10 +79,35 @@ def table_resource(definition: Mapping[str, Any]) -> dict[str, Any]:
     return {"Type": "AWS::DynamoDB::Table", **kept, "Properties": {**definition, **safe}}
 
 
-def _batch_resources(batch: Batch, workers: int) -> dict[str, dict[str, Any]]:
-    """What a batch has besides its table, by the ending of its logical id."""
-    resources = dict(batch_alarms(batch))
-    if batch.schedule:
+def machine_id(flow: str) -> str:
+    """The logical id of a flow's machine."""
+    return f"{logical_name(flow)}FlowMachine"
+
+
+def _add_flow(template: dict[str, Any], flow: Flow, batches: Mapping[str, Batch]) -> None:
+    """A flow's machine, its alarms and what starts it; the schedules' role may start it as well."""
+    machine, name = machine_id(flow.flow), logical_name(flow.flow)
+    functions = {placeholder_of(of): Tagged("GetAtt", placeholder_of(of).replace("Arn", ".Arn")) for of in OF_FLOWS}
+    properties = {
+        "StateMachineName": Tagged("Sub", f"${{AWS::StackName}}-flow-{flow.flow}"),
+        "RoleArn": Tagged("GetAtt", "FlowMachineRole.Arn"),
+        "DefinitionString": flow_definition(flow),
+        "DefinitionSubstitutions": {"BatchMachineArn": Tagged("Ref", "BatchMachine"), **functions},
+        "LoggingConfiguration": template["Resources"]["BatchMachine"]["Properties"]["LoggingConfiguration"],
+    }
+    _add(template, machine, {"Type": "AWS::StepFunctions::StateMachine", "Properties": properties})
+    for ending, alarm in flow_alarms(flow.flow, machine):
+        _add(template, name + ending, alarm)
+    if flow.schedule:
+        _add(template, f"{name}FlowSchedule", flow_schedule_resource(flow, batches, machine))
+        role = template["Resources"]["ScheduleRole"]["Properties"]["Policies"][0]["PolicyDocument"]
+        role["Statement"][0]["Resource"].append(Tagged("Ref", machine))
+
+
+def _batch_resources(batch: Batch, workers: int, flow: Flow | None) -> dict[str, dict[str, Any]]:
+    """What a batch has besides its table, by the ending of its logical id; `flow` is the one that starts it."""
+    resources = dict(batch_alarms(msgspec.structs.replace(batch, schedule=flow.schedule) if flow else batch))
+    if batch.schedule and not flow:
         resources["Schedule"] = schedule_resource(batch, workers)
     return resources
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dataops.core.copy import account_rows
+from dataops.core.account import account_rows
 from dataops.core.task import Task
 from dataops.handlers.edge import edge
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dataops.core.publish import close_run
+from dataops.core.close import close_run
 from dataops.handlers.edge import edge
 
 

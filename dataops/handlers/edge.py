@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
 import traceback
 from collections.abc import Callable
-from typing import Any, TypeAlias
-
-import pymysql
-from botocore.exceptions import BotoCoreError, ClientError
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 from dataops.core.control import Control
 from dataops.core.dynamodb import dynamodb_error
-from dataops.core.mysql import located_error
-from dataops.core.telemetry import invocation, log
+from dataops.core.telemetry import invocation, log, tell_for_interpreter
 from dataops.errors import DataOpsError, Permanent, Retryable
+
+if TYPE_CHECKING:
+    from botocore.exceptions import ClientError
+    from pymysql import MySQLError
 
 Handler: TypeAlias = Callable[[dict[str, Any], Any], dict[str, Any]]
 
 SERVICES = ("dynamodb", "secretsmanager", "sns", "stepfunctions")
 """The services that handlers call."""
+
+if "AWS_LAMBDA_RUNTIME_API" in os.environ:
+    tell_for_interpreter()
 
 MARGIN_SECONDS = 10.0
 """A handler begins no new page when less than this, or half of its time-out, is left."""
@@ -70,7 +74,11 @@ def _milliseconds_left(context: Any) -> int | None:
 def _ours(error: Exception) -> DataOpsError:
     if isinstance(error, DataOpsError):
         return error
-    if isinstance(error, pymysql.MySQLError):
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    if _is_of_mysql(error):
+        from dataops.core.mysql import located_error
+
         return located_error("MySQL", error)
     if isinstance(error, ClientError):
         return _aws_error(error)
@@ -79,6 +87,12 @@ def _ours(error: Exception) -> DataOpsError:
     at = traceback.extract_tb(sys.exc_info()[2])[-1]
     place = f"{at.filename.rpartition('/')[2]}:{at.lineno}"
     return Permanent(f"unexpected {type(error).__name__} at {place}; this is a fault in dataops, please report it")
+
+
+def _is_of_mysql(error: Exception) -> TypeGuard[MySQLError]:
+    """Whether pymysql raised it: not where nobody has imported that."""
+    pymysql = sys.modules.get("pymysql")
+    return pymysql is not None and isinstance(error, pymysql.MySQLError)
 
 
 def _aws_error(error: ClientError) -> DataOpsError:

@@ -48,7 +48,8 @@ SCHEMA = (
         gift BIT(1) NOT NULL DEFAULT b'0',
         updated_at TIMESTAMP(3) NOT NULL DEFAULT CURRENT_TIMESTAMP(3),
         PRIMARY KEY (customer_id, order_id),
-        UNIQUE KEY by_order (order_id)
+        UNIQUE KEY by_order (order_id),
+        CONSTRAINT order_customer FOREIGN KEY (customer_id) REFERENCES customers (customer_id)
     )""",
     """CREATE TABLE order_items (
         order_id INT UNSIGNED NOT NULL,
@@ -61,7 +62,8 @@ SCHEMA = (
         thumbnail VARBINARY(64),
         options JSON,
         gift_message VARCHAR(200),
-        PRIMARY KEY (order_id, line_no, sku)
+        PRIMARY KEY (order_id, line_no, sku),
+        CONSTRAINT item_order FOREIGN KEY (order_id) REFERENCES orders (order_id)
     )""",
 )
 TABLES = ("customers", "orders", "order_items")
