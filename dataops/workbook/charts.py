@@ -106,6 +106,58 @@ def draw_compared(
     return pictures[0]
 
 
+def draw_costs(rows: Sequence[tuple[str, float, str]], title: str, marked: str) -> Picture:
+    """A bar a row on one logarithmic scale: (label, cost, note at its end); labels with `marked` have another colour."""
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
+    with _figure(9, 0.75 + 0.34 * len(rows), title) as (figure, pictures):
+        ax = figure.subplots()
+        for place, (label, cost, note) in enumerate(rows):
+            ax.barh(place, cost, height=0.62, color=BLUE if marked in label else GREY)
+            ax.annotate(
+                f"{cost:,.1f}  ({note})", (cost, place), (4, 0), textcoords="offset points", va="center", fontsize=8,
+                color=INK,
+            )  # fmt: skip
+        ax.set_xscale("log")
+        ax.set_xlim(1, 4 * max(cost for _, cost, _ in rows))
+        ax.set_yticks(range(len(rows)), [label for label, _, _ in rows], fontsize=9)
+        ax.invert_yaxis()
+        _plain(ax)
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+        ax.xaxis.set_minor_formatter(NullFormatter())
+        ax.tick_params(which="minor", length=0)
+    return pictures[0]
+
+
+class Curves(NamedTuple):
+    """One chart of several: its title, and the values of each curve."""
+
+    title: str
+    values: dict[str, list[float]]
+
+
+def draw_curves(charts: Sequence[Curves], at: Sequence[float], title: str) -> Picture:
+    """Charts side by side of values over one logarithmic scale; each has a scale of its own that begins at nothing."""
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
+    with _figure(11, 3.2, title) as (figure, pictures):
+        for ax, chart in zip(figure.subplots(1, len(charts), squeeze=False)[0], charts, strict=True):
+            for (name, values), color in zip(chart.values.items(), (BLUE, AMBER, GREEN), strict=False):
+                ax.plot(at, values, color=color, marker="o", markersize=4, linewidth=1.6, label=name)
+            ax.set_title(chart.title, fontsize=9, color=INK, loc="left", pad=4)
+            ax.set_xscale("log")
+            ax.set_ylim(0, 1.25 * max(map(max, chart.values.values())))
+            _plain(ax)
+            ax.set_xticks(list(at))
+            ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+            ax.xaxis.set_minor_formatter(NullFormatter())
+            ax.tick_params(which="minor", length=0)
+            ax.grid(axis="y", color=LINE, linewidth=0.6)
+            if len(chart.values) > 1:
+                ax.legend(loc="lower right", fontsize=8, frameon=False, labelcolor=INK)
+    return pictures[0]
+
+
 class Span(NamedTuple):
     """Something that took time: from `began` to `ended`, in seconds since the chart's start."""
 
@@ -118,7 +170,7 @@ class Span(NamedTuple):
 
 def draw_spans(lanes: Sequence[tuple[str, Sequence[Span]]], title: str, name: str) -> Picture:
     """A timeline: a lane for each name, with what happened in it."""
-    height = 0.9 + 0.27 * len(lanes)
+    height = 0.9 + 0.27 * len(lanes) + 0.17 * title.count("\n")
     with _figure(11, height, title, name) as (figure, pictures):
         ax = figure.subplots()
         end = max((span.ended for _, spans in lanes for span in spans), default=1.0)

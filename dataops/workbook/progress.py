@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from dataops.workbook.result import Snapshot
 
@@ -18,11 +18,10 @@ ENDED = "The run has ended; its record and report are under runs/."
 
 
 class ConsoleProgress:
-    """Shows snapshots of a run on standard error; use it as a context manager and call it with each snapshot."""
+    """Shows snapshots of runs on standard error; use it as a context manager and call it with each snapshot."""
 
-    def __init__(self, batch: str) -> None:
-        self.batch = batch
-        self._bar: Progress | None = None
+    def __init__(self) -> None:
+        self._bars: Progress | None = None
         if sys.stderr.isatty():
             columns = (
                 SpinnerColumn(),
@@ -30,32 +29,35 @@ class ConsoleProgress:
                 BarColumn(),
                 TextColumn("{task.fields[rows]}", markup=False),
             )
-            self._bar = Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True)
-            self._task = self._bar.add_task(batch, total=None, rows="")
-        self._shown, self._began = "", time.monotonic()
+            self._bars = Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True)
+        self._tasks: dict[str, TaskID] = {}
+        self._shown: dict[str, str] = {}
+        self._began = time.monotonic()
 
     def __enter__(self) -> Self:
-        if self._bar:
-            self._bar.start()
+        if self._bars:
+            self._bars.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if self._bar:
-            self._bar.stop()
+        if self._bars:
+            self._bars.stop()
 
     def __call__(self, snapshot: Snapshot) -> None:
-        """Show how far the run has come."""
-        rows = _rows(snapshot)
-        if self._bar:
-            self._bar.update(
-                self._task, description=f"{self.batch}: {snapshot.state}", rows=rows,
+        """Show how far a run has come."""
+        rows, name = _rows(snapshot), snapshot.batch
+        if self._bars:
+            if name not in self._tasks:
+                self._tasks[name] = self._bars.add_task(name, total=None, rows="")
+            self._bars.update(
+                self._tasks[name], description=f"{name}: {snapshot.state}", rows=rows,
                 total=snapshot.chunks or None, completed=snapshot.chunks_done,
             )  # fmt: skip
             return
         line = f"{snapshot.state}: {snapshot.chunks_done}/{snapshot.chunks} chunks, {rows}"
-        if line != self._shown and snapshot.chunks:
-            self._shown = line
-            print(f"{self.batch} {time.monotonic() - self._began:5.1f} s  {line}", file=sys.stderr, flush=True)
+        if line != self._shown.get(name) and snapshot.chunks:
+            self._shown[name] = line
+            print(f"{name} {time.monotonic() - self._began:5.1f} s  {line}", file=sys.stderr, flush=True)
 
 
 class NotebookProgress:

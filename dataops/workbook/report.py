@@ -7,13 +7,21 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
 
-from dataops.core.records import Record
+from dataops.core.records import FlowRecord, Record
+from dataops.core.stopwatch import SIDES, limiting_side
 from dataops.errors import Permanent
+from dataops.workbook.bill import bill_flow, bill_run, bill_table, total_of
+from dataops.workbook.cost import Prices
 from dataops.workbook.diagram import Svg, draw_machine
 from dataops.workbook.notebook import Outcome
-from dataops.workbook.result import RunResult, StateTime
+from dataops.workbook.result import FlowResult, RunResult, StateTime
 from dataops.workbook.table import Table
 
+COST_NOTE = (
+    "List prices of us-east-1. Not in it: the control table, logs, the databases, and the network. The estimate for boto3's "
+    "<code>batch_writer</code> adds the CPU that it takes more, by <code>dataops bench</code>, for the rows that went the "
+    "fast way."
+)
 BAR_WIDTH, BAR_HEIGHT = 380, 22
 
 
@@ -25,6 +33,42 @@ def write_report(result: RunResult, folder: Path) -> Path:
     title = escape(f"{record.batch}: {result.status}")
     path.write_text(_PAGE.format(title=title, style=_STYLE, body=body), "utf-8")
     return path
+
+
+def write_flow_report(result: FlowResult, folder: Path) -> Path:
+    """Write a flow's `report.html` into `folder`; gives its path. It links to those of its batches' runs."""
+    path = folder / "report.html"
+    record = result.record
+    title = escape(f"{record.flow}: {result.status}")
+    path.write_text(_PAGE.format(title=title, style=_STYLE, body="".join(_flow_parts(result))), "utf-8")
+    return path
+
+
+def members_table(result: FlowResult) -> Table:
+    """What became of each batch of a flow."""
+    rows = [
+        (
+            of.record.batch,
+            of.status,
+            of.record.source_rows,
+            of.record.target_rows,
+            of.record.rejected,
+            f"{of.seconds:.1f}",
+        )
+        for of in result.runs
+    ]
+    return Table(("batch", "status", "source rows", "target rows", "rejected", "seconds"), rows, right=("seconds",))
+
+
+def describe_publication(result: FlowResult) -> str:
+    """In one sentence, what readers of the targets saw."""
+    if result.status == "skipped":
+        return "Another execution has this scheduled instant."
+    if result.record.publish == "each":
+        return "Each batch published by itself."
+    if result.record.published:
+        return f"All {len(result.record.runs)} tables changed in one RENAME."
+    return "No table was changed."
 
 
 def counts_table(result: RunResult) -> Table:
@@ -41,18 +85,48 @@ def describe_units(record: Record) -> str:
     return (
         f"DynamoDB took {record.write_units:,.0f} write units for the copy and {record.read_units:,.0f} read units for the "
         f"load; it throttled {record.throttles:,} times, and {record.retries:,} calls were made again."
+        + "".join(f" {rows:,} rows did not go the fast way: {why}." for why, rows in sorted(record.plain.items()))
     )
+
+
+def describe_limits(record: Record) -> list[str]:
+    """What limited the copy and the load, a sentence each: the side that took most of their workers' time, and the others."""
+    lines = []
+    for work, spent in (("Copying", record.copying), ("Loading", record.loading)):
+        total = sum(spent.values())
+        shares = {side: f"{seconds / total:.0%}" for side, seconds in spent.items()}
+        first = limiting_side(spent)
+        rest = "".join(f", {SIDES[side]} {share}" for side, share in shares.items() if side != first and share != "0%")
+        if spent:
+            lines.append(f"{work} was limited by {SIDES[first]}: {shares[first]} of its workers' {total:,.1f} s{rest}.")
+    return lines
+
+
+def cost_table(result: RunResult | FlowResult, prices: Prices | None = None) -> Table:
+    """What a run cost: amounts as measured, at list prices, beside an estimate for boto3's `batch_writer`.
+
+    Without rows where the executions' histories or the functions could not be read.
+    """
+    if isinstance(result, RunResult):
+        return bill_table(bill_run(result.record, prices))
+    return bill_table(bill_flow(result.usage, [run.record for run in result.runs], prices))
+
+
+def flows_table(records: Sequence[FlowRecord]) -> Table:
+    """Which flows ran, when, with what result, in the order given."""
+    rows = [(of.run, of.started[:19] or "-", of.status, len(of.runs), of.cause or "-") for of in records]
+    return Table(("flow run", "started", "status", "batches", "cause"), rows)
 
 
 def runs_table(records: Sequence[Record]) -> Table:
     """What ran, when, with what result, in the order given."""
-    heads = ("run", "started", "status", "source rows", "target rows", "rejected", "cause")
+    heads = ("run", "started", "status", "source rows", "target rows", "rejected", "$", "cause")
     rows = [
         (record.run, record.started[:19] or "-", record.status, record.source_rows, record.target_rows,
-         record.rejected, record.cause or "-")
+         record.rejected, f"{total_of(bill_run(record)):.4f}" if record.usage else "-", record.cause or "-")
         for record in records
     ]  # fmt: skip
-    return Table(heads, rows)
+    return Table(heads, rows, right=("$",))
 
 
 def notebooks_table(outcomes: Sequence[tuple[str, Outcome]]) -> Table:
@@ -117,8 +191,13 @@ def _parts(result: RunResult) -> Iterator[str]:
     if record.cause:
         yield f'<p class="cause">{escape(record.cause)}</p>'
     yield f'<p class="quiet">{describe_units(record)}</p>'
+    yield "".join(f'<p class="quiet">{escape(line)}</p>' for line in describe_limits(record))
+    if record.milliseconds_left is not None:
+        left = f"{record.milliseconds_left / 1000:,.0f} s"
+        yield f'<p class="quiet">No function that copied or loaded had less than {left} of its time left.</p>'
     yield _equation(result)
     yield f"<h2>Counts</h2>{counts_table(result)._repr_html_()}"
+    yield from _cost(result)
     if record.left_out:
         yield "<h2>Left out of the target table that was created</h2><ul>"
         yield "".join(f"<li>{escape(name)}</li>" for name in record.left_out) + "</ul>"
@@ -128,6 +207,31 @@ def _parts(result: RunResult) -> Iterator[str]:
     if result.timed_states:
         yield f"<h2>Seconds per state</h2>{draw_times(result.timed_states)}"
     yield f"<h2>The state machine</h2>{draw_machine(result.definition, result.states).text}"
+
+
+def _flow_parts(result: FlowResult) -> Iterator[str]:
+    record = result.record
+    tone = {0: "good", 3: "warn"}.get(result.exit_status, "bad")
+    yield f'<h1>{escape(record.flow)} <span class="{tone}">{escape(result.status)}</span></h1>'
+    started = f", started {record.started[:19].replace('T', ' ')} UTC" if record.started else ""
+    yield f'<p class="quiet">run {escape(record.run)}{escape(started)}, {result.seconds:.1f} s</p>'
+    if record.cause:
+        yield f'<p class="cause">{escape(record.cause)}</p>'
+    yield f'<p class="sum">{escape(describe_publication(result))}</p>'
+    yield "".join(f'<p class="quiet">{escape(line)}</p>' for line in record.unchecked)
+    yield f"<h2>Batches</h2>{members_table(result)._repr_html_()}<ul>"
+    for of in result.runs:
+        yield f'<li><a href="../{escape(of.record.run)}/report.html">{escape(of.record.run)}</a></li>'
+    yield "</ul>"
+    yield from _cost(result)
+    if result.timed_states:
+        yield f"<h2>Seconds per state</h2>{draw_times(result.timed_states)}"
+    yield f"<h2>The state machine</h2>{draw_machine(result.definition, result.states).text}"
+
+
+def _cost(result: RunResult | FlowResult) -> Iterator[str]:
+    if result.bill:
+        yield f'<h2>Cost</h2><p class="quiet">{COST_NOTE}</p>{cost_table(result)._repr_html_()}'
 
 
 def _equation(result: RunResult) -> str:

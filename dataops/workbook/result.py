@@ -10,11 +10,13 @@ from typing import Any
 
 import msgspec
 
-from dataops.core.normalize import Rejection
-from dataops.core.records import Record
+from dataops.core.records import FlowRecord, Record, Rejection, Usage
+from dataops.core.stopwatch import limiting_side
+from dataops.workbook.bill import Line, bill_flow, bill_json, bill_run
 
-FAILURES = ("Roll Back", "Not Closed", "Not Rolled Back")
+FAILURES = ("Roll Back", "Roll Back Flow", "Not Closed", "Not Rolled Back")
 """States that the machine goes to when the one before has failed."""
+EXIT_STATUSES = {"succeeded": 0, "skipped": 0, "succeeded with rejections": 3}
 
 
 COUNTS = {
@@ -52,13 +54,56 @@ class Work(msgspec.Struct, frozen=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """How far a running execution has come."""
+    """How far a running execution of a batch has come."""
 
+    batch: str
     state: str
     chunks: int
     chunks_done: int
     rows_copied: int
     rows_loaded: int
+
+
+class FlowResult(msgspec.Struct, frozen=True):
+    """A flow's run that has ended, with those of its batches that began. `status` is as of a `RunResult`.
+
+    `usage` is what the flow's own states took.
+    """
+
+    record: FlowRecord
+    status: str
+    seconds: float
+    states: tuple[StateTime, ...]
+    definition: str
+    runs: tuple[RunResult, ...]
+    folder: Path | None = None
+    usage: Usage | None = None
+
+    @property
+    def exit_status(self) -> int:
+        """0 succeeded or skipped, 1 failed, 3 succeeded with rejections."""
+        return EXIT_STATUSES.get(self.status, 1)
+
+    @property
+    def timed_states(self) -> tuple[StateTime, ...]:
+        """The states that took time worth showing, 5 ms or more."""
+        return tuple(state for state in self.states if state.visits and state.seconds >= 0.005)
+
+    @property
+    def bill(self) -> tuple[Line, ...]:
+        """What the flow's run cost, those of its batches in it."""
+        return bill_flow(self.usage, [run.record for run in self.runs])
+
+    def to_json(self) -> dict[str, Any]:
+        """The flow's run as one mapping of plain values, with those of its batches."""
+        record = self.record
+        return {
+            "run": record.run, "flow": record.flow, "status": self.status, "publish": record.publish,
+            "published": record.published, "cause": record.cause, "seconds": round(self.seconds, 3),
+            "states": [msgspec.to_builtins(state) for state in self.states],
+            "usage": msgspec.to_builtins(self.usage), "cost": bill_json(self.bill),
+            "runs": [run.to_json() for run in self.runs],
+        }  # fmt: skip
 
 
 class RunResult(msgspec.Struct, frozen=True):
@@ -78,7 +123,7 @@ class RunResult(msgspec.Struct, frozen=True):
     @property
     def exit_status(self) -> int:
         """0 succeeded or skipped, 1 failed, 3 succeeded with rejections."""
-        return {"succeeded": 0, "skipped": 0, "succeeded with rejections": 3}.get(self.status, 1)
+        return EXIT_STATUSES.get(self.status, 1)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -90,6 +135,11 @@ class RunResult(msgspec.Struct, frozen=True):
         """The states that took time worth showing, 5 ms or more."""
         return tuple(state for state in self.states if state.visits and state.seconds >= 0.005)
 
+    @property
+    def bill(self) -> tuple[Line, ...]:
+        """What the run cost."""
+        return bill_run(self.record)
+
     def to_json(self) -> dict[str, Any]:
         """The run as one mapping of plain values."""
         record = self.record
@@ -100,8 +150,16 @@ class RunResult(msgspec.Struct, frozen=True):
             "rejections": [msgspec.to_builtins(rejection) for rejection in self.rejections],
             "seconds": round(self.seconds, 3), "states": [msgspec.to_builtins(state) for state in self.states],
             "write_units": record.write_units, "read_units": record.read_units,
-            "throttles": record.throttles, "retries": record.retries, "left_out": record.left_out, "as_of": record.as_of, "cause": record.cause,
+            "throttles": record.throttles, "retries": record.retries, "milliseconds_left": record.milliseconds_left,
+            "copying": _spent(record.copying), "loading": _spent(record.loading),
+            "plain": record.plain, "left_out": record.left_out, "as_of": record.as_of, "cause": record.cause,
+            "usage": msgspec.to_builtins(record.usage), "cost": bill_json(self.bill),
         }  # fmt: skip
+
+
+def _spent(seconds: dict[str, float]) -> dict[str, Any]:
+    """What limited a work, and its workers' seconds by what they went to."""
+    return {"limited_by": limiting_side(seconds), "seconds": seconds}
 
 
 def first_failure(events: list[Any]) -> str:
@@ -141,6 +199,8 @@ def state_times(events: list[Any], definition: str, status: str) -> tuple[StateT
             name = event["stateEnteredEventDetails"]["name"]
             if name in FAILURES and last in times:
                 times[last] = msgspec.structs.replace(times[last], status="failed")
+            if (ran := f"Run {name.removeprefix('Failed ')}") in times and name.startswith("Failed "):
+                times[ran] = msgspec.structs.replace(times[ran], status="failed")
             open_since[name] = event["timestamp"]
             before = times.get(name) or StateTime(name, "aborted", event["timestamp"].isoformat(), 0.0, 0)
             times[name] = msgspec.structs.replace(before, visits=before.visits + 1, status="aborted")

@@ -6,7 +6,8 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -15,12 +16,12 @@ import msgspec
 
 from dataops.batch import Batch, did_you_mean, read_batch
 from dataops.core.control import Control
-from dataops.core.normalize import Rejection
-from dataops.core.records import Record
+from dataops.core.records import Record, Rejection, Usage
 from dataops.errors import BatchFileError, Permanent
 from dataops.workbook.report import write_report
 from dataops.workbook.result import RunResult, Snapshot, Work, first_failure, list_visits, state_times
 from dataops.workbook.stack import attach, deploy_to_stack
+from dataops.workbook.usage import measure_usage, read_history
 
 if TYPE_CHECKING:
     from types_boto3_stepfunctions import SFNClient
@@ -87,18 +88,23 @@ def run_batch(
     if attach():
         deploy_to_stack(batch, list_batches())
     sfn = boto3.client("stepfunctions")
-    machine = _machine_arn()
-    run = f"{batch.batch}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(2)}"
+    machine = machine_arn()
+    run = name_execution(batch.batch)
     order = {"batch": msgspec.to_builtins(batch), "workers": workers, "create_target": create_target, "resume": resume}
     order |= {"scheduled": require_instant(scheduled)} if scheduled else {}
     execution = sfn.start_execution(stateMachineArn=machine, name=run, input=json.dumps(order))["executionArn"]
     control = Control(run)
     try:
-        _watch(sfn, execution, control, progress)
+        _watch(sfn, execution, control, batch.batch, progress)
     except KeyboardInterrupt:
-        stop_run(sfn, execution, control)
-    result = _result(sfn, execution, control, batch, time.monotonic() - started)
-    return _write(result, (folder or runs_folder()) / run)
+        stop_run(sfn, execution, [control])
+    result = describe_run(sfn, execution, control, batch, time.monotonic() - started)
+    return write_run(result, (folder or runs_folder()) / run)
+
+
+def name_execution(name: str) -> str:
+    """A name for an execution that is begun now, of a batch or a flow."""
+    return f"{name}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(2)}"
 
 
 def require_instant(text: str) -> str:
@@ -115,12 +121,13 @@ def require_instant(text: str) -> str:
     return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def stop_run(sfn: SFNClient, execution: str, control: Control) -> None:
-    """Ask a run to stop and wait until it has rolled back; cut it off when it does not within a minute.
+def stop_run(sfn: SFNClient, execution: str, controls: Sequence[Control]) -> None:
+    """Ask a run (or all those of a flow) to stop and wait until it has rolled back; cut it off when it does not in time.
 
     After a cut-off the lease stays until the functions' longest time-out has passed; the next run then takes over.
     """
-    control.ask_to_stop()
+    for control in controls:
+        control.ask_to_stop()
     deadline = time.monotonic() + STOP_SECONDS
     while sfn.describe_execution(executionArn=execution)["status"] == "RUNNING":
         if time.monotonic() > deadline:
@@ -129,21 +136,23 @@ def stop_run(sfn: SFNClient, execution: str, control: Control) -> None:
         time.sleep(0.2)
 
 
-def _watch(sfn: SFNClient, execution: str, control: Control, progress: Progress | None) -> None:
+def _watch(sfn: SFNClient, execution: str, control: Control, batch: str, progress: Progress | None) -> None:
     pause = 0.1
     while sfn.describe_execution(executionArn=execution)["status"] == "RUNNING":
         if progress:
-            progress(_snapshot(sfn, execution, control))
+            progress(look_at_run(sfn, execution, control, batch))
         time.sleep(pause)
         pause = min(1.0, pause * 1.2)
 
 
-def _snapshot(sfn: SFNClient, execution: str, control: Control) -> Snapshot:
+def look_at_run(sfn: SFNClient, execution: str, control: Control, batch: str) -> Snapshot:
+    """How far a run's execution has come."""
     newest = sfn.get_execution_history(executionArn=execution, reverseOrder=True, maxResults=1000)["events"]
     newest.sort(key=lambda event: event["id"], reverse=True)  # the embedded interpreter overlooks reverseOrder
     names = [event["stateEnteredEventDetails"]["name"] for event in newest if "stateEnteredEventDetails" in event]
     chunks = control.chunks()
     return Snapshot(
+        batch,
         names[0] if names else "Plan",
         len(chunks),
         sum(chunk.done for chunk in chunks),
@@ -152,10 +161,10 @@ def _snapshot(sfn: SFNClient, execution: str, control: Control) -> Snapshot:
     )
 
 
-def _result(sfn: SFNClient, execution: str, control: Control, batch: Batch, seconds: float) -> RunResult:
+def describe_run(sfn: SFNClient, execution: str, control: Control, batch: Batch, seconds: float) -> RunResult:
+    """What became of a run whose execution has ended."""
     described = sfn.describe_execution(executionArn=execution)
-    pages = sfn.get_paginator("get_execution_history").paginate(executionArn=execution)
-    events = [event for page in pages for event in page["events"]]
+    events = read_history(sfn, execution)
     definition = sfn.describe_state_machine_for_execution(executionArn=execution)["definition"]
     record = control.record() or Record(control.run, batch.batch, "failed", execution)
     status = record.status
@@ -164,20 +173,38 @@ def _result(sfn: SFNClient, execution: str, control: Control, batch: Batch, seco
         ended = described.get("cause") or f"the execution ended as {described['status']}"
         record.cause = record.cause or "; ".join(filter(None, [first_failure(events), ended]))
     elif status not in ("skipped", "succeeded", "succeeded with rejections"):
-        status, record.cause = "failed", f"the execution succeeded, but the record says {record.status}"
+        status = "failed"
+        record.cause = record.cause or f"the execution succeeded, but the record says {record.status}"
+    chunks, segments = control.chunks(), control.segments()
+    record.usage = _keep_usage(control, measure_usage(sfn, execution, events, chunks, segments))
     return RunResult(
         record, status, seconds, state_times(events, definition, described["status"]),
         tuple(control.rejections(SHOWN_REJECTIONS)), None, definition, list_visits(events),
-        tuple(Work(f"chunk {of.id}", of.rows, of.began, of.ended) for of in control.chunks()),
-        tuple(Work(f"segment {of.id}", of.rows, of.began, of.ended) for of in control.segments()),
+        tuple(Work(f"chunk {of.id}", of.rows, of.began, of.ended) for of in chunks),
+        tuple(Work(f"segment {of.id}", of.rows, of.began, of.ended) for of in segments),
     )  # fmt: skip
 
 
-def _write(result: RunResult, folder: Path) -> RunResult:
+def _keep_usage(control: Control, usage: Usage | None) -> Usage | None:
+    """Put the usage into the run's record, read anew: another run may have written that it goes on from this one.
+
+    It stays out where who started the run may not write there.
+    """
+    from botocore.exceptions import ClientError
+
+    record = control.record()
+    if record and usage:
+        record.usage = usage
+        with suppress(ClientError):
+            control.save_record(record)
+    return usage
+
+
+def write_run(result: RunResult, folder: Path) -> RunResult:
     """Write the run's folder: record.json, report.html, and all of rejections.jsonl and unprocessed.jsonl, if any."""
     folder.mkdir(parents=True, exist_ok=True)
     result = msgspec.structs.replace(result, folder=folder)
-    (folder / "record.json").write_text(json.dumps(result.to_json(), indent=2, ensure_ascii=False) + "\n", "utf-8")
+    write_json(folder / "record.json", result.to_json())
     control = Control(result.record.run)
     if result.rejections:
         _write_lines(folder / "rejections.jsonl", control.walk_rejections())
@@ -187,12 +214,18 @@ def _write(result: RunResult, folder: Path) -> RunResult:
     return result
 
 
+def write_json(path: Path, value: object) -> None:
+    """Write a value as JSON that a person can read."""
+    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+
 def _write_lines(path: Path, rejections: Iterable[Rejection]) -> None:
     with path.open("wb") as file:
         file.writelines(msgspec.json.encode(rejection) + b"\n" for rejection in rejections)
 
 
-def _machine_arn() -> str:
+def machine_arn() -> str:
+    """The batch machine's ARN, by the environment. Raises Permanent without one."""
     arn = os.environ.get("DATAOPS_STATE_MACHINE_ARN")
     if not arn:
         raise Permanent("DATAOPS_STATE_MACHINE_ARN: expected the state machine's ARN, found nothing")

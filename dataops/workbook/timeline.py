@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataops.workbook.charts import AMBER, BLUE, GREEN, GREY, RED, Picture, Span, draw_compared, draw_spans
 from dataops.workbook.cost import dollars
 from dataops.workbook.projection import ProjectionPreview
+from dataops.workbook.report import describe_limits
 from dataops.workbook.result import RunResult, Work
 
 MOST_WORKS = 40
@@ -14,7 +15,7 @@ MOST_WORKS = 40
 
 
 def draw_timeline(result: RunResult) -> Picture:
-    """When each state ran, and each chunk and segment, with its rows a second."""
+    """When each state ran, and each chunk and segment, with its rows a second; above, what limited them."""
     started = min((visit.began for visit in result.visits), default=0.0)
     ended = max((visit.ended for visit in result.visits), default=started)
     color_of = {state.name: _color(state.status) for state in result.states}
@@ -35,6 +36,7 @@ def draw_timeline(result: RunResult) -> Picture:
         *_lanes(result.loaded, started, AMBER, "all segments"),
     ]
     title = f"{result.record.batch}: {result.status} in {ended - started:.1f} s{''.join(rates(result))}"
+    title = "\n".join([title, *describe_limits(result.record)])
     return draw_spans(lanes, title, f"{result.record.batch}: timeline")
 
 

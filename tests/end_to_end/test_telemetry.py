@@ -11,6 +11,8 @@ from dataops.core.telemetry import METRICS, invocation, label, log
 from dataops.deploy.package import handlers
 
 UNITS = {"Count", "Milliseconds"}
+SAVING = {"plan", "rds_to_dynamodb", "source_vs_dynamodb", "prepare_staging", "dynamodb_to_rds"}
+"""The states that save a chunk or a segment, and with it the least time that an invocation had left."""
 
 
 @pytest.fixture
@@ -74,6 +76,12 @@ def test_the_metrics_of_a_run_are_those_of_its_record_and_of_the_servers(numbers
     assert (total["rejected"], total["dropped"], total["throttles"]) == (0, 0, 0)
     assert total["read_units"] >= record.read_units > 0
     assert (total["runs_succeeded"], total["runs_failed"]) == (1, 0)
+    saving = [line for line in told if "_aws" in line and line["state"] in SAVING]
+    least = min(line["milliseconds_left"] for line in saving)
+    most = min(line["milliseconds_left"] + line["milliseconds"] for line in saving)
+    rounded = 2
+    assert {line["state"] for line in saving} == SAVING
+    assert least <= record.milliseconds_left <= most + rounded
 
 
 def test_every_state_of_a_run_ends_with_its_metrics_and_a_request(numbers, lines):

@@ -15,7 +15,7 @@ from dataops.workbook.progress import NotebookProgress
 from dataops.workbook.result import Snapshot
 with NotebookProgress() as progress:
     for done in range(3):
-        progress(Snapshot("Copy Chunks", 3, done, 1000 * done, 0))
+        progress(Snapshot("orders", "Copy Chunks", 3, done, 1000 * done, 0))
     {ending}
 """
 
@@ -45,8 +45,8 @@ def test_an_error_in_the_run_is_not_shown_as_its_end():
 @pytest.mark.parametrize(
     ("snapshot", "words"),
     [
-        (Snapshot("Plan", 0, 0, 0, 0), "Plan: 0 rows copied, 0 loaded; 0 s"),
-        (Snapshot("<i>", 4, 1, 1500, 20), "&lt;i&gt;: 1 of 4 chunks; 1,500 rows copied, 20 loaded; 0 s"),
+        (Snapshot("orders", "Plan", 0, 0, 0, 0), "Plan: 0 rows copied, 0 loaded; 0 s"),
+        (Snapshot("orders", "<i>", 4, 1, 1500, 20), "&lt;i&gt;: 1 of 4 chunks; 1,500 rows copied, 20 loaded; 0 s"),
     ],
 )
 def test_a_snapshot_says_where_the_run_is(snapshot, words):

@@ -6,10 +6,10 @@ import msgspec
 import pytest
 
 from dataops.core.normalize import Rejection
-from dataops.core.records import Record
+from dataops.core.records import Invoked, Record, Usage
 from dataops.deploy.machine import DEFINITION
 from dataops.errors import Permanent
-from dataops.workbook.report import counts_table, require_success, runs_table, write_report
+from dataops.workbook.report import counts_table, describe_limits, require_success, runs_table, write_report
 from dataops.workbook.result import RunResult, StateTime
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>"
@@ -77,6 +77,15 @@ def test_only_states_that_took_time_have_a_bar(tmp_path):
 def test_runs_are_listed_with_their_whole_cause_unchanged():
     cause = "[/b] [red] " + "x" * 99
     records = [Record("r-2", "r", "failed", cause=cause), Record("r-1", "r", "succeeded", source_rows=1234)]
+    records[1].usage = Usage(100, {"plan": Invoked(1, 1000, 1024)})
     lines = runs_table(records).text().splitlines()
     assert lines[1].endswith(f"  {cause}")
-    assert lines[2].split() == ["r-1", "-", "succeeded", "1,234", "0", "0", "-"]
+    assert lines[2].split() == ["r-1", "-", "succeeded", "1,234", "0", "0", "0.0025", "-"]
+
+
+def test_what_limited_a_run_is_a_sentence_for_each_work_that_was_done():
+    record = result_of(copying={"source": 6.0, "computing": 3.0, "dynamodb": 1.0, "throttling": 0.001}).record
+    assert describe_limits(record) == [
+        "Copying was limited by the source: 60% of its workers' 10.0 s, computing 30%, DynamoDB's replies 10%."
+    ]
+    assert describe_limits(result_of().record) == []
