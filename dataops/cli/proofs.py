@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dataops.cli.options import as_json
+from dataops.cli.options import as_json, server_flavor
 
 if TYPE_CHECKING:
     from dataops.local.mysqld import Flavor
@@ -49,3 +49,67 @@ def roundtrip(servers: tuple[Flavor, ...], output: Path | None, json_: bool) -> 
     if json_:
         click.echo(json.dumps(counts))
     return 1 if any(count["different"] for count in counts.values()) else 0
+
+
+@click.command()
+@click.option("--quick", is_flag=True, help="Fewer rows and rounds: under a minute, for correctness more than figures.")
+@click.option(
+    "--scale",
+    is_flag=False,
+    flag_value=10_000_000,
+    type=click.IntRange(10_000),
+    metavar="[ROWS]",
+    help="Our way only, for 10,000 rows, ten times as many, and so on, up to ROWS (10,000,000): CPU, memory, planning.",
+)
+@click.option(
+    "--latency",
+    type=click.IntRange(0, 1000),
+    default=0,
+    metavar="MS",
+    help="A DynamoDB that answers so many milliseconds late: our way and batch_writer only, for rows a second.",
+)
+@click.option("--cold", is_flag=True, help="What cold starts of the functions take instead.")
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="The plot. [default: runs/bench.png]"
+)
+@server_flavor
+@as_json
+def bench(
+    quick: bool,
+    scale: int | None,
+    latency: int,
+    cold: bool,
+    output: Path | None,
+    server: Flavor | None,
+    json_: bool,
+) -> int:
+    """Measure what a row costs, beside what people write: CPU of the client, against a DynamoDB that keeps nothing.
+
+    Every row of every method is checked. Exit status 1 when one differs.
+    """
+    from dataops.workbook.bench import FULL, QUICK, Benchmark, run_benchmark
+    from dataops.workbook.coldstart import measure_cold_starts
+    from dataops.workbook.run import runs_folder
+    from dataops.workbook.scale import Scale, measure_scale, sizes_up_to
+
+    def tell(text: str) -> None:
+        click.echo(text, err=True)
+
+    if cold:
+        starts = measure_cold_starts(tell, server)
+        click.echo(json.dumps(starts.to_json()) if json_ else starts.table().text())
+        return 0
+    found: Benchmark | Scale
+    if scale:
+        found = measure_scale(sizes_up_to(scale), tell, server)
+    else:
+        found = run_benchmark(QUICK if quick else FULL, tell, server, latency)
+    path = output or runs_folder() / "bench.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(found.draw().png)
+    if json_:
+        click.echo(json.dumps(found.to_json()))
+    else:
+        click.echo(found.table().text())
+        click.echo(f"Plot: {path}")
+    return 1 if found.differences else 0

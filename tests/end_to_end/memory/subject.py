@@ -7,13 +7,16 @@ import os
 from pathlib import Path
 from typing import Any
 
+import boto3
 import msgspec
 
 from dataops.batch import Batch
 from dataops.core.control import Control
+from dataops.core.plan import STARTED_BY
 from dataops.core.records import Chunk
 from dataops.core.task import pack_cursor
 from dataops.deploy.package import build_zip
+from dataops.local.registry import ROLE
 from dataops.workbook.stack import deploy_to_stack
 from tests.end_to_end.conftest import Case
 from tests.end_to_end.memory.endpoint import Held, NullDynamoDB
@@ -25,6 +28,8 @@ from tests.samples import declared
 CHUNK = 10_000
 BY_INDEX, RECONCILE = "dynamodb_to_rds, by index", "dataops reconcile"
 PREVIEWS = [path.name for path in sorted((ROOT / "notebooks").glob("0[1-3]-*.ipynb"))]
+
+WAITS = {"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 3600, "End": True}}}
 
 
 class Subject:
@@ -40,6 +45,7 @@ class Subject:
     def call_handlers(self) -> None:
         """Have every handler do its part of one run, and the last one undo another."""
         functions, batch = self._functions("run"), self.case.batch()
+        self._call_flow(functions, batch)
         run = self._plan(functions, batch, "1")
         self._hold(run, batch, self._leave_out(run, self.copied))
         for chunk in range(self.copied):
@@ -56,6 +62,24 @@ class Subject:
         run = self._plan(functions, batch, "2")
         functions.call("roll_back", run=run, execution=execution_of(run), error={"Error": "Test", "Cause": "a test"})
         self.peaks |= functions.close()
+
+    def _call_flow(self, functions: Functions, batch: Batch) -> None:
+        """Have a flow's handlers do their part of a run all of whose rows were dropped."""
+        sfn, name = boto3.client("stepfunctions"), f"{batch.batch}-flow"
+        machine = sfn.create_state_machine(name=f"dataops-flow-{name}", definition=json.dumps(WAITS), roleArn=ROLE)
+        flow = sfn.start_execution(stateMachineArn=machine["stateMachineArn"], name=name)["executionArn"]
+        declared = {batch.batch: msgspec.to_builtins(batch)}
+        given = {"flow": {"flow": "memory", "steps": [batch.batch]}, "batches": declared, "create_target": True}
+        claimed = functions.call("claim_flow", run=name, execution=flow, started="2026-11-23T00:00:00Z", input=given)
+        run = self._plan(functions, batch, "0", run=claimed["runs"][batch.batch], publish="defer", **{STARTED_BY: flow})
+        self._hold(run, batch, self._leave_out(run, 0))
+        self._load(functions, run)
+        functions.call("hold_run", run=run, execution=execution_of(run))
+        functions.call("publish_flow", run=name, execution=flow)
+        assert functions.call("close_flow", run=name, execution=flow)["status"] == "succeeded"
+        names = {"execution": flow, "started": "2026-11-23T00:00:00Z", "machine": "dataops-flow-memory"}
+        functions.call("roll_back_flow", run=f"{name}-2", error="Test", **names)
+        sfn.stop_execution(executionArn=flow)
 
     def read_index(self, chunks: int) -> None:
         """Load one partition of an index that holds the items of so many chunks: a quarter of them."""
@@ -88,11 +112,11 @@ class Subject:
         environment["AWS_ENDPOINT_URL_DYNAMODB"] = self.endpoint.url
         return Functions(self._zip, self.case.folder / name, environment)
 
-    def _plan(self, functions: Functions, batch: Batch, number: str) -> str:
+    def _plan(self, functions: Functions, batch: Batch, number: str, run: str = "", **more: str) -> str:
         """Plan a run; gives its name."""
         deploy_to_stack(batch)
-        run = f"{batch.batch}-{number}"
-        given = {"batch": msgspec.to_builtins(batch), "workers": 1, "create_target": True}
+        run = run or f"{batch.batch}-{number}"
+        given = {"batch": msgspec.to_builtins(batch), "workers": 1, "create_target": True, **more}
         names = {"run": run, "execution": execution_of(run), "started": "2026-11-23T00:00:00Z"}
         assert len(functions.call("plan", **names, input=given)["chunks"]) == self.rows // CHUNK
         return run

@@ -13,7 +13,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import settings
 
-from dataops.deploy.package import state_handlers
+from dataops.deploy.package import DIRECT, handlers
 from dataops.local.stack import Stack
 from tests.end_to_end.conftest import Case
 from tests.end_to_end.memory.endpoint import NullDynamoDB
@@ -23,7 +23,7 @@ SMALL, LARGE = 100_000, 1_000_000
 LONG = settings.default.max_examples > 1000
 COPIED = {SMALL: 10, LARGE: 100} if LONG else {SMALL: 2, LARGE: 6}
 INDEXED = {SMALL: 10, LARGE: 100} if LONG else {SMALL: 8, LARGE: 16}
-HANDLERS = [path.split(".")[2] for path in state_handlers().values()]
+HANDLERS = [path.split(".")[2] for name, path in handlers().items() if name not in DIRECT]
 GROWTH, MOST_MIB = 1.2, 256
 pytestmark = pytest.mark.one_server  # it is Python that is measured
 
