@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from dataops.local.mysqld import Flavor
 from dataops.local.sample import write_sample
 from dataops.local.stack import Stack, start
 from dataops.workbook.demo import open_server
+from tests.deploy.calls import calls_of_functions, refused_calls
 
 SERVERS = os.environ.get("DATAOPS_TEST_SERVERS", "").split() or [None]
 """Kinds of servers to run the tests on that want a stack: the one at hand, unless the environment names several."""
@@ -90,11 +93,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(scope="session", params=SERVERS, ids=lambda flavor: flavor or "server")
-def stack(request: pytest.FixtureRequest) -> Stack:
-    """A running embedded stack; `os.environ` points at it. Tests share it: use names of your own."""
+def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
+    """A running embedded stack; `os.environ` points at it. Tests share it: use names of your own.
+
+    In the end whatever functions called in it, in whichever test, must be allowed by their roles.
+    """
     stack = session_stack(request.param)
     os.environ.update(stack.info.variables)
-    return stack
+    yield stack
+    assert refused_calls(calls_of_functions(Path(stack.info.folder))) == []
 
 
 def pytest_sessionfinish() -> None:

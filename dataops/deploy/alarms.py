@@ -1,4 +1,4 @@
-"""The alarms of one batch, on the metrics that its functions print (namespace `dataops`, dimension `batch`)."""
+"""The alarms of one batch, on the metrics that its functions print (namespace `dataops`, dimension `batch`); and of a flow."""
 
 from __future__ import annotations
 
@@ -19,6 +19,11 @@ LONGEST_HOURS = 7 * 24
 MARGIN_HOURS = 2
 """What a run may take longer than the one before."""
 SEEN_FIRINGS = 500
+_ENDINGS = {
+    "Failed": "failed. No target of its was changed, unless the record says that the new rows are in place",
+    "TimedOut": "timed out. The next run of each of its batches takes over and cleans up",
+    "Aborted": "was stopped by somebody. The next run of each of its batches takes over and cleans up",
+}
 
 
 def batch_alarms(batch: Batch) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -35,6 +40,26 @@ def batch_alarms(batch: Batch) -> Iterator[tuple[str, dict[str, Any]]]:
             "RunMissing",
             _alarm(batch, COMPLETED, missing, hours + MARGIN_HOURS, "LessThanOrEqualToThreshold", "breaching"),
         )
+
+
+def flow_alarms(name: str, machine: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The ending of each alarm's logical id, and the alarm, for a flow's machine (its logical id): failed, timed out,
+    aborted."""
+    for metric, text in _ENDINGS.items():
+        properties = {
+            "AlarmDescription": f"Flow {name} {text}; dataops runs says why.",
+            "Namespace": "AWS/States",
+            "MetricName": f"Executions{metric}",
+            "Dimensions": [{"Name": "StateMachineArn", "Value": Tagged("Ref", machine)}],
+            "Statistic": "Sum",
+            "Period": 300,
+            "EvaluationPeriods": 1,
+            "Threshold": 0,
+            "ComparisonOperator": "GreaterThanThreshold",
+            "TreatMissingData": "notBreaching",
+            "AlarmActions": [Tagged("Ref", "Failures")],
+        }
+        yield f"Flow{metric}", {"Type": "AWS::CloudWatch::Alarm", "Properties": properties}
 
 
 def longest_gap(batch: Batch) -> int | None:

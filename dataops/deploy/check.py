@@ -1,4 +1,4 @@
-"""Every static check of what is deployed, offline: batch files with their schedules, and state machines."""
+"""Every static check of what is deployed, offline: batch files and flows with their schedules, and state machines."""
 
 from __future__ import annotations
 
@@ -8,13 +8,22 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from dataops.batch import read_batch
-from dataops.deploy.asl import HISTORY_EVENTS, Fault, check_machine, count_events
+from dataops.deploy.asl import HISTORY_EVENTS, PAYLOAD_BYTES, Fault, check_machine, count_events
 from dataops.deploy.check_template import check_template, is_template
+from dataops.deploy.flow import flow_definition
 from dataops.deploy.machine import DEFINITION, placeholder_of
 from dataops.deploy.package import state_handlers
-from dataops.deploy.starts import PAYLOAD_BYTES, input_bytes, schedule_resource
+from dataops.deploy.starts import (
+    flow_input_bytes,
+    flow_schedule_resource,
+    input_bytes,
+    schedule_resource,
+)
 from dataops.errors import BatchFileError
+from dataops.flow import FlowFile, is_flow, read_flow_file
 
 STEPFUNCTIONS = DEFINITION.parent
 
@@ -51,16 +60,27 @@ def find_checked(paths: Sequence[Path] = ()) -> list[Path]:
 
 
 def check_file(path: Path) -> list[Finding]:
-    """Everything that is wrong in a file, each with its place."""
+    """Everything that is wrong in a file, each with its place; a check that breaks is a finding, too."""
+    try:
+        return _check_file(path)
+    except Exception as error:  # the other files' findings must not be lost
+        return [
+            Finding(
+                path.name, "", f"could not be checked: unexpected {type(error).__name__}; please report it", "error"
+            )
+        ]
+
+
+def _check_file(path: Path) -> list[Finding]:
     if path.suffix == ".json":
         return [Finding(path.name, *fault) for fault in _check_definition(path)]
     try:
         if is_template(path):
             return [Finding(path.name, *fault) for fault in check_template(path)]
+        if is_flow(path):
+            return [Finding(path.name, *fault) for fault in _check_flow(path)]
         batch = read_batch(path)
-        size = input_bytes(batch)
-        if size > PAYLOAD_BYTES:
-            raise BatchFileError(f"expected an input of at most {PAYLOAD_BYTES:,} bytes, found {size:,}")
+        _require_fitting(input_bytes(batch))
         if batch.schedule:
             schedule_resource(batch, workers=1)
     except BatchFileError as error:
@@ -84,9 +104,36 @@ def forecast(path: Path) -> str | None:
     if is_template(path):
         return None
     try:
+        if is_flow(path):
+            flow, batches = _flow_at(path)
+            events = count_events(json.loads(flow_definition(flow)))
+            return (
+                f"{path.name}: a state of {flow_input_bytes(flow, batches):,} of {PAYLOAD_BYTES:,} bytes, and at most {events:,} "
+                f"of {HISTORY_EVENTS:,} events of history"
+            )
         return f"{path.name}: an input of {input_bytes(read_batch(path)):,} of {PAYLOAD_BYTES:,} bytes"
-    except BatchFileError:
+    except Exception:  # `check_file` tells what is wrong
         return None
+
+
+def _check_flow(path: Path) -> Iterator[Fault]:
+    """The batches fit together; the machine is sound, in the order that is given or else as they are listed."""
+    flow, batches = _flow_at(path)
+    _require_fitting(flow_input_bytes(flow, batches))
+    if flow.schedule:
+        flow_schedule_resource(flow, batches, machine="FlowMachine")
+    yield from check_machine(flow_definition(flow))
+
+
+def _flow_at(path: Path) -> FlowFile:
+    """A flow, with a step for each batch where it gives no order, and its batches."""
+    flow, batches = read_flow_file(path)
+    return FlowFile(flow if flow.steps else msgspec.structs.replace(flow, batches=(), steps=flow.batches), batches)
+
+
+def _require_fitting(size: int) -> None:
+    if size > PAYLOAD_BYTES:
+        raise BatchFileError(f"expected an input of at most {PAYLOAD_BYTES:,} bytes, found {size:,}")
 
 
 def _check_definition(path: Path) -> Iterator[Fault]:

@@ -24,7 +24,7 @@ def check_template(path: Path) -> Iterator[Fault]:
     template = read_template(path)
     text = path.read_text("utf-8")
     try:
-        yield from check_roles(template, text, read_template())
+        yield from check_roles(template, text)
         yield from _check_functions(template, whole=path.resolve() == TEMPLATE)
         yield from _check_starts(template)
         yield from _check_definitions(template)

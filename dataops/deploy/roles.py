@@ -1,7 +1,7 @@
 """Roles that are wider than needed, each with its place: what a template lets its functions, machines and schedules do.
 
-A role is narrow when every action and resource in it is named, a function's role allows no action that the committed
-template does not, a machine's role invokes exactly its functions, and a schedule's role starts the stack's machines only.
+A role is narrow when every action and resource in it is named, a role of ours allows what the table in allowed.py does and
+no more, a machine's role invokes exactly its functions, and a schedule's role starts the stack's machines only.
 What AWS lets nobody narrow has a comment with the reason in the line above it.
 """
 
@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from dataops.deploy.allowed import ALLOWED, TRUSTED, actions_on, names_of
 from dataops.deploy.asl import Fault
 from dataops.deploy.template import Tagged, of_type
 
@@ -21,11 +22,15 @@ _OWN_NAME = re.compile(r"\$\{(?!AWS::(Partition|Region|AccountId|URLSuffix)\})")
 
 
 class Grant(NamedTuple):
-    """A statement of a role or policy (its logical id): where it stands, as path and as text, and what it says."""
+    """A statement of a role or policy (its logical id): where it stands, as path and as text, and what it says.
+
+    It is in the stack where all of `conditions` hold, names in the template's Conditions; `not X` where X must not.
+    """
 
     owner: str
     path: tuple[str | int, ...]
     statement: Mapping[str, Any]
+    conditions: tuple[str, ...] = ()
 
     @property
     def where(self) -> str:
@@ -44,28 +49,90 @@ class Grant(NamedTuple):
 
     @property
     def allows(self) -> bool:
-        """Whether it allows something."""
-        return self.statement.get("Effect") == "Allow"
+        """Whether it may allow something: an effect that is worked out later may."""
+        return self.statement.get("Effect") != "Deny"
 
 
-def check_roles(template: Mapping[str, Any], text: str, committed: Mapping[str, Any]) -> Iterator[Fault]:
-    """What is too wide in a template, whose text tells the reasons; `committed` is the one that functions are held to."""
-    reasons = _Reasons(text)
+def check_roles(template: Mapping[str, Any], text: str) -> Iterator[Fault]:
+    """What is too wide in a template, whose text tells the reasons; roles of ours are held to ALLOWED."""
+    reasons, held = _Reasons(text), _held(template)
     for grant in list_grants(template):
         if grant.allows:
-            yield from _check_grant(grant, reasons)
+            found = list(_check_grant(grant, reasons))
+            yield from found or [
+                fault for name in sorted(held.get(grant.owner, ())) for fault in _check_held(grant, name, template)
+            ]
     for name, properties in of_type(template, "AWS::IAM::Role"):
-        for number, policy in enumerate(properties.get("ManagedPolicyArns", [])):
-            if any(isinstance(of, str) and ":policy/" in of for of in _branches(policy)):
-                where = f"Resources.{name}.Properties.ManagedPolicyArns[{number}]"
-                yield Fault(where, "a managed policy of somebody else's: name the actions that are needed instead")
-        for number, trusted in enumerate(_listed(properties.get("AssumeRolePolicyDocument", {}).get("Statement"))):
-            if "*" in str(trusted.get("Principal")):
-                where = f"Resources.{name}.Properties.AssumeRolePolicyDocument.Statement[{number}].Principal"
-                yield Fault(where, "anybody may take this role: name the service")
-    yield from _check_functions(template, committed)
-    yield from _check_machines(template)
-    yield from _check_schedules(template)
+        yield from _check_policies(name, properties, is_held=name in held)
+        yield from _check_trust(name, properties, held.get(name, set()))
+    yield from _check_attached(template, held)
+    yield from _check_machines(template, held)
+    yield from _check_schedules(template, held)
+
+
+def _held(template: Mapping[str, Any]) -> dict[str, set[str]]:
+    """Roles and policies that ALLOWED knows, by their own name or by that of the function that has the role."""
+    held = {name: {name} for name in template["Resources"] if name in ALLOWED}
+    for name, properties in of_type(template, "AWS::Lambda::Function"):
+        role = _target(properties.get("Role"))
+        if f"{name}Role" in ALLOWED and role:
+            held.setdefault(role, set()).add(f"{name}Role")
+    return held
+
+
+def _check_held(grant: Grant, name: str, template: Mapping[str, Any]) -> Iterator[Fault]:
+    """No pair of action and resource that ALLOWED has not, and kms:Decrypt through Secrets Manager only."""
+    if not grant.actions or not grant.resources:
+        yield Fault(grant.where, f"{name} is held to what it needs: expected Action and Resource in plain words")
+    extra: dict[str, list[str]] = {}
+    for resource in grant.resources:
+        known = set().union(*(actions_on(name, of) for of in names_of(resource, template)))
+        if more := sorted(set(map(str, grant.actions)) - known):
+            extra[_spell(resource)] = more
+    if extra:
+        told = "; ".join(f"{', '.join(actions)} on {resource}" for resource, actions in extra.items())
+        yield Fault(grant.where, f"{told}: {name} needs no such thing")
+    elif "kms:Decrypt" in grant.actions and "kms:ViaService" not in str(grant.statement.get("Condition")):
+        yield Fault(grant.where, "kms:Decrypt: for Secrets Manager only; expected Condition with kms:ViaService")
+
+
+def _check_policies(name: str, properties: Mapping[str, Any], *, is_held: bool) -> Iterator[Fault]:
+    """No managed policy of somebody else's, and for a role of ours none but NetworkPolicy."""
+    own = (Tagged("Ref", "NetworkPolicy"), Tagged("Ref", "AWS::NoValue"))
+    arns = properties.get("ManagedPolicyArns")
+    for number, policy in enumerate(_listed(arns)):
+        where = f"Resources.{name}.Properties.ManagedPolicyArns[{number}]"
+        if any(isinstance(of, str) and ":policy/" in of for of in _branches(policy)):
+            yield Fault(where, "a managed policy of somebody else's: name the actions that are needed instead")
+        elif is_held and any(of not in own for of in _branches(policy)):
+            yield Fault(where, f"{_spell(policy)}: {name} needs no such policy; name the actions in the role instead")
+
+
+def _check_trust(name: str, properties: Mapping[str, Any], held: set[str]) -> Iterator[Fault]:
+    """Not anybody takes a role, and one of ours only the service that it is for."""
+    for number, trusted in enumerate(_listed(properties.get("AssumeRolePolicyDocument", {}).get("Statement"))):
+        where = f"Resources.{name}.Properties.AssumeRolePolicyDocument.Statement[{number}].Principal"
+        principal = trusted.get("Principal") if isinstance(trusted, dict) else trusted
+        if "*" in str(principal):
+            yield Fault(where, "anybody may take this role: name the service")
+        elif held:
+            services = set().union(*(TRUSTED.get(of, {"lambda"}) for of in held))
+            wanted = {f"{of}.amazonaws.com" for of in services}
+            named = principal.get("Service") if isinstance(principal, dict) and len(principal) == 1 else None
+            if not named or not set(map(str, _listed(named))) <= wanted:
+                yield Fault(where, f"expected Service: {', '.join(sorted(wanted))}; nobody else may take {name}")
+
+
+def _check_attached(template: Mapping[str, Any], held: Mapping[str, set[str]]) -> Iterator[Fault]:
+    """No policy that is put on a role of ours from outside of it."""
+    for kind in ("AWS::IAM::ManagedPolicy", "AWS::IAM::Policy", "AWS::IAM::RolePolicy"):
+        for policy, properties in of_type(template, kind):
+            for part in ("Roles", "RoleName"):
+                for role in sorted(set(re.findall(r"\w+", str(properties.get(part)))) & held.keys()):
+                    where = f"Resources.{policy}.Properties.{part}"
+                    yield Fault(
+                        where, f"{role} needs no other policy than its own: name the actions in the role instead"
+                    )
 
 
 def list_grants(template: Mapping[str, Any]) -> Iterator[Grant]:
@@ -73,20 +140,23 @@ def list_grants(template: Mapping[str, Any]) -> Iterator[Grant]:
     path: tuple[str | int, ...]
     for name, resource in template["Resources"].items():
         properties = resource.get("Properties", {})
+        under = (str(resource["Condition"]),) if "Condition" in resource else ()
         if resource.get("Type") == "AWS::IAM::Role":
             for number, policy in enumerate(properties.get("Policies", [])):
                 path = ("Resources", name, "Properties", "Policies", number, "PolicyDocument", "Statement")
-                yield from _grants(name, path, policy["PolicyDocument"])
+                yield from _grants(name, path, policy["PolicyDocument"], under)
         elif resource.get("Type") in ("AWS::IAM::ManagedPolicy", "AWS::IAM::Policy"):
             path = ("Resources", name, "Properties", "PolicyDocument", "Statement")
-            yield from _grants(name, path, properties["PolicyDocument"])
+            yield from _grants(name, path, properties["PolicyDocument"], under)
 
 
-def _grants(owner: str, path: tuple[str | int, ...], document: Mapping[str, Any]) -> Iterator[Grant]:
+def _grants(
+    owner: str, path: tuple[str | int, ...], document: Mapping[str, Any], under: tuple[str, ...]
+) -> Iterator[Grant]:
     for number, statement in enumerate(_listed(document.get("Statement"))):
-        for branch in _branches(statement):
+        for conditions, branch in _conditional(statement, under):
             if isinstance(branch, dict):
-                yield Grant(owner, (*path, number), branch)
+                yield Grant(owner, (*path, number), branch, conditions)
 
 
 def _check_grant(grant: Grant, reasons: _Reasons) -> Iterator[Fault]:
@@ -113,43 +183,23 @@ def _is_wide(resource: Any) -> bool:
     return text == "*" or ("*" in name and not _OWN_NAME.search(name))
 
 
-def _check_functions(template: Mapping[str, Any], committed: Mapping[str, Any]) -> Iterator[Fault]:
-    """No action that the committed role of the same function has not."""
-    allowed = _actions_by_owner(committed)
-    for name, properties in of_type(template, "AWS::Lambda::Function"):
-        role = _target(properties.get("Role"))
-        if name not in committed["Resources"]:
-            continue
-        known = allowed.get(_target(committed["Resources"][name]["Properties"].get("Role")), set())
-        for grant in list_grants(template):
-            extra = sorted(set(map(str, grant.actions)) - known) if grant.owner == role and grant.allows else []
-            if extra:
-                yield Fault(
-                    f"{grant.where}.Action", f"{', '.join(extra)}: function {name} may do so in no committed template"
-                )
-
-
-def _check_machines(template: Mapping[str, Any]) -> Iterator[Fault]:
+def _check_machines(template: Mapping[str, Any], held: Mapping[str, set[str]]) -> Iterator[Fault]:
     """A machine's role invokes exactly the functions of its definition."""
     for name, properties in of_type(template, "AWS::StepFunctions::StateMachine"):
         used = {_target(arn) for arn in properties.get("DefinitionSubstitutions", {}).values()}
         functions = {of for of, _ in of_type(template, "AWS::Lambda::Function")} & used
-        yield from _check_reach(
-            template,
-            _target(properties.get("RoleArn")),
-            "lambda:InvokeFunction",
-            functions,
-            f"machine {name}",
-            exactly=True,
-        )
+        role, who = _target(properties.get("RoleArn")), f"machine {name}"
+        for fault in _check_reach(template, role, "lambda:InvokeFunction", functions, who, exactly=True):
+            if role not in held or " also needs " in fault.what:
+                yield fault
 
 
-def _check_schedules(template: Mapping[str, Any]) -> Iterator[Fault]:
+def _check_schedules(template: Mapping[str, Any], held: Mapping[str, set[str]]) -> Iterator[Fault]:
     """A role that Scheduler or EventBridge takes starts the stack's machines and nothing else."""
     machines = {name for name, _ in of_type(template, "AWS::StepFunctions::StateMachine")}
     for name, properties in of_type(template, "AWS::IAM::Role"):
         trusted = str(properties.get("AssumeRolePolicyDocument"))
-        if "scheduler.amazonaws.com" in trusted or "events.amazonaws.com" in trusted:
+        if name not in held and ("scheduler.amazonaws.com" in trusted or "events.amazonaws.com" in trusted):
             yield from _check_reach(template, name, "states:StartExecution", machines, "a schedule", exactly=False)
 
 
@@ -170,14 +220,6 @@ def _check_reach(
         yield Fault(where, f"{who} also needs {action} on {', '.join(missing)}")
 
 
-def _actions_by_owner(template: Mapping[str, Any]) -> dict[str, set[str]]:
-    found: dict[str, set[str]] = {}
-    for grant in list_grants(template):
-        if grant.allows:
-            found.setdefault(grant.owner, set()).update(map(str, grant.actions))
-    return found
-
-
 def _target(value: Any) -> str:
     """The logical id that a `!Ref` or `!GetAtt X.Arn` names; empty for anything else."""
     if isinstance(value, Tagged) and value.tag in ("Ref", "GetAtt"):
@@ -187,9 +229,17 @@ def _target(value: Any) -> str:
 
 def _branches(value: Any) -> list[Any]:
     """What a value may be: of an `!If` both branches."""
+    return [branch for _, branch in _conditional(value)]
+
+
+def _conditional(value: Any, under: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """What a value may be, each with the conditions under which it is that."""
     if isinstance(value, Tagged) and value.tag == "If":
-        return [branch for part in value.value[1:] for branch in _branches(part)]
-    return [value]
+        name, then, other = value.value
+        yield from _conditional(then, (*under, str(name)))
+        yield from _conditional(other, (*under, f"not {name}"))
+    else:
+        yield under, value
 
 
 def _listed(value: Any) -> list[Any]:
@@ -211,6 +261,9 @@ class _Reasons:
         """Whether the line above what stands there is a comment."""
         node: Any = self._root
         for step in path:
-            node = node.value[step] if isinstance(step, int) else next(v for k, v in node.value if k.value == step)
+            parts = dict(enumerate(node.value)) if isinstance(step, int) else {k.value: v for k, v in node.value}
+            if step not in parts:
+                return False
+            node = parts[step]
         line = node.start_mark.line
         return bool(line > 0 and self._lines[line - 1].lstrip().startswith("#"))

@@ -27,7 +27,7 @@ def test_everything_in_stepfunctions_is_right():
     found = json.loads(told)
     assert (status, found["valid"], found["errors"], found["warnings"]) == (0, True, [], [])
     assert [line.partition(":")[0] for line in found["forecast"]] == [
-        "batch.asl.json", "customers.yml", "order-items.yml", "orders.yml",
+        "batch.asl.json", "customers.yml", "order-items.yml", "orders.yml", "nightly.yml",
     ]  # fmt: skip
 
 
@@ -55,6 +55,29 @@ def test_a_schedule_is_checked_in_its_batch_file(tmp_path):
     status, told = checked(path)
     assert status == 2
     assert told.startswith("orders.yml: schedule: cron: one of day-of-month (field 3)")
+
+
+def test_an_unknown_time_zone_is_told_with_its_file_and_a_near_name(tmp_path):
+    path = tmp_path / "orders.yml"
+    path.write_text((STEPFUNCTIONS / "batches/orders.yml").read_text().replace("Asia/Tokyo", "Asia/Tokio"))
+    status, told = checked(path, "--json")
+    (found,) = json.loads(told)["errors"]
+    assert (status, found["file"]) == (2, "orders.yml")
+    assert found["error"] == "schedule: timezone: 'Asia/Tokio' is no IANA time zone (did you mean Asia/Tokyo?)"
+
+
+def test_a_check_that_breaks_leaves_the_other_files_findings(tmp_path, monkeypatch):
+    (tmp_path / "a.yml").write_text((STEPFUNCTIONS / "batches/orders.yml").read_text())
+    (tmp_path / "b.yml").write_text("batch: [")
+
+    def break_down(*_, **__):
+        raise KeyError("a surprise")
+
+    monkeypatch.setattr("dataops.deploy.check.schedule_resource", break_down)
+    status, told = checked(tmp_path, "--json")
+    found = json.loads(told)["errors"]
+    assert (status, [of["file"] for of in found]) == (2, ["a.yml", "b.yml"])
+    assert found[0]["error"] == "could not be checked: unexpected KeyError; please report it"
 
 
 def test_a_key_that_nobody_knows_is_told_with_its_file(tmp_path):

@@ -19,6 +19,7 @@ from dataops.local.stack import Stack
 from dataops.workbook.demo import open_server
 from dataops.workbook.result import RunResult
 from dataops.workbook.run import run_batch
+from tests.end_to_end.flows import Shop
 from tests.samples import declared
 
 _numbers = itertools.count(1)
@@ -93,6 +94,20 @@ def case(stack: Stack, tmp_path: Path) -> Iterator[Case]:
     made = Case(stack, tmp_path / "runs")
     yield made
     made.close()
+
+
+@pytest.fixture
+def shop(stack: Stack, tmp_path: Path) -> Iterator[Shop]:
+    """A flow of two tables."""
+    made: list[Case] = []
+
+    def make() -> Case:
+        made.append(Case(stack, tmp_path / "runs"))
+        return made[-1]
+
+    yield Shop(make)
+    for case in made:
+        case.close()
 
 
 @pytest.fixture

@@ -10,14 +10,9 @@ import msgspec
 import pytest
 
 from dataops.core.control import Control
-from dataops.deploy.machine import placeholder_of
-from dataops.deploy.package import handlers
-from dataops.local.calls import SUFFIX, read_trail
-from dataops.local.registry import ACCOUNT
-from dataops.local.stack import REGION
 from dataops.workbook.preflight import preflight
 from dataops.workbook.stack import deploy_to_stack
-from tests.deploy.policies import Roles
+from tests.deploy.calls import allowed_by_role, calls_of_functions, refused_calls
 from tests.end_to_end.faults.test_dynamodb_faults import data_of, poison
 from tests.end_to_end.steps import execution_of
 
@@ -75,9 +70,22 @@ def snapshot_again(case):
     invoke("roll-back", **named, error={"Error": "Permanent", "Cause": "told to"})
 
 
-def make_every_call(made, dynamodb):
+def run_flows(shop):
+    """A flow that succeeds and one that fails; then a run that takes over from a flow."""
+    succeeded = shop.run()
+    assert succeeded.status == "succeeded", succeeded.record.cause
+    good, shop.customers.changes = shop.customers.changes, {"dynamodb__partition_key": "missing"}
+    assert shop.run().status == "failed"
+    shop.customers.changes = good
+    Control("").take_lease(shop.customers.name, execution_of("forgotten").replace("-batch:", "-flow-x:"))
+    alone = shop.customers.run()
+    assert alone.status == "succeeded", alone.record.cause
+    return [case.batch() for case in shop.cases]
+
+
+def make_every_call(made, dynamodb, shop):
     """Runs that between them make every call that a handler can make; gives their batches."""
-    batches = []
+    batches = run_flows(shop)
     for changes in SUCCEEDING:
         case = made(**changes)
         batches.append(case.batch())
@@ -104,33 +112,10 @@ def make_every_call(made, dynamodb):
     return [*batches, *(case.batch() for case in snapshots)]
 
 
-def roles_for(batches):
-    """The template's roles for these batches, or for whatever is in the same stack beside them."""
-    table = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/"
-    secrets = {
-        side: sorted(
-            {f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{getattr(of, side).secret}-??????" for of in batches}
-        )
-        for side in ("source", "target")
-    }
-    return Roles(
-        SourceSecrets=secrets["source"], TargetSecrets=secrets["target"],
-        BatchTables=sorted({table + of.dynamodb.table for of in batches}),
-        BatchIndexes=sorted({f"{table}{of.dynamodb.table}/index/{of.read_index.name}" for of in batches if of.read_index}),
-    )  # fmt: skip
-
-
-def role_of(function):
-    return placeholder_of(function).removesuffix("Arn") + "Role"
-
-
-def test_a_role_allows_the_calls_that_its_function_makes_and_no_others(stack, made, dynamodb):
-    batches = make_every_call(made, dynamodb)
-    roles, tables = roles_for(batches), {of.dynamodb.table for of in batches} | {"dataops-control"}
-    allowed = {function: roles.allowed(role_of(function)) for function in handlers()}
-    trail = {call for call in read_trail(Path(stack.info.folder)) if call.function in allowed}  # not of other stacks
-    refused = [call for call in trail if not any(allows(one, call, tables) for one in allowed[call.function])]
-    assert sorted(refused) == []
+def test_a_role_allows_the_calls_that_its_function_makes_and_no_others(stack, made, dynamodb, shop):
+    batches = make_every_call(made, dynamodb, shop)
+    allowed, trail = allowed_by_role(batches), calls_of_functions(Path(stack.info.folder))
+    assert refused_calls(trail, batches) == []
     unused = [
         (function, one.action, one.resources[0])
         for function, listed in allowed.items()
@@ -139,19 +124,3 @@ def test_a_role_allows_the_calls_that_its_function_makes_and_no_others(stack, ma
         and not any(one.allows(*call[1:]) for call in trail if call.function == function)
     ]
     assert unused == []
-
-
-def allows(one, call, tables):
-    """Whether one part of a role allows a call; of other tests' tables and secrets, whose batches it does not know, the
-    action on that kind of resource."""
-    if one.allows(call.action, call.resource):
-        return True
-    kind, _, name = call.resource.partition(":table/")
-    foreign = bool(name) and name.partition("/")[0] not in tables
-    foreign = foreign or (
-        ":secret:" in kind and not kind.endswith((f":dataops/source{SUFFIX}", f":dataops/target{SUFFIX}"))
-    )
-    same_kind = [
-        of for of in one.resources if of.split(":")[2:3] == call.resource.split(":")[2:3] and "-control" not in of
-    ]
-    return foreign and one.action == call.action and bool(same_kind)
