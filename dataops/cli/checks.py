@@ -14,9 +14,9 @@ from dataops.cli.options import as_json
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
 @as_json
 def check(paths: tuple[Path, ...], json_: bool) -> int:
-    """Check batch files, schedules, state machines, the template and its roles offline; each fault with its place.
+    """Check batch files, flows, schedules, state machines, the template and its roles offline; each fault with its place.
 
-    PATHS are batch files (.yml), CloudFormation templates (.yml with Resources), definitions in the Amazon States
+    PATHS are batch files and flows (.yml), CloudFormation templates (.yml with Resources), definitions in the Amazon States
     Language (.json) or folders; without any, everything in stepfunctions/ is checked. Exit status 2 when there is an error; warnings alone give 0.
     """
     from dataops.deploy.check import check_file, find_checked, forecast

@@ -88,21 +88,26 @@ def convert(expression: str, timezone: str, json_: bool) -> int:
     "--late", type=click.Choice(["skip", "once", "queue"]), default="once", show_default=True,
     help="Firings missed, or due while the batch runs: run none, the newest, or all in order.",
 )  # fmt: skip
-@click.option("--notify", default="", metavar="COMMAND", help="Run after a firing that failed or was skipped; it finds "
-              "DATAOPS_BATCH, DATAOPS_INSTANT, DATAOPS_STATUS and DATAOPS_CAUSE in its environment.")  # fmt: skip
+@click.option("--notify", default="", metavar="COMMAND|ARN", help="Run after a firing that failed or was skipped; it finds "
+              "DATAOPS_BATCH, DATAOPS_INSTANT, DATAOPS_STATUS and DATAOPS_CAUSE in its environment. An SNS topic's ARN: "
+              "publish them there.")  # fmt: skip
 def serve(batches: tuple[str, ...], notebook: str, late: Policy, notify: str) -> int:
-    """Run BATCHES (names or files; default: all) on their own schedules, in the foreground, until stopped.
+    """Run BATCHES and flows (names or files; default: all) on their own schedules, in the foreground, until stopped.
 
     The first Ctrl-C or SIGTERM starts nothing more and waits for what runs; the second asks that to stop as well.
     """
     import signal
     import threading
 
+    from dataops.workbook.flow import list_flows
     from dataops.workbook.notebook import find_notebook
     from dataops.workbook.run import list_batches, runs_folder
-    from dataops.workbook.scheduler import Scheduler, find_scheduled, start_notebook
+    from dataops.workbook.scheduler import TOPIC, Scheduler, find_scheduled, start_notebook
 
-    found = find_scheduled(batches or [batch.batch for batch in list_batches()])
+    if notify.startswith("arn:") and not TOPIC.fullmatch(notify):
+        raise click.BadParameter("expected a command, or the ARN of an SNS topic", param_hint="--notify")
+    all_ = [*(batch.batch for batch in list_batches()), *(of.flow.flow for of in list_flows())]
+    found = find_scheduled(batches or all_)
     start = start_notebook(str(find_notebook(notebook)))
     scheduler, stop = Scheduler(found, runs_folder() / "schedule", start, late=late, notify=notify), threading.Event()
 

@@ -174,6 +174,8 @@ def _parse_special(field: Field, text: str) -> Special | None:
             return Special("last", int(found[1]))
         if found := re.fullmatch(r"([0-9]{1,2})W", text):
             return Special("weekday", _number(field, found[1]))
+        if re.fullmatch(r"L-[0-9]+", text):
+            _refuse(field, "expected L-1 to L-30, days before the month's last; found another number")
         _refuse(field, "L, L-n, LW and nW (such as 15W) stand alone, not in a list or range")
     if field.place == 5 and (text.endswith("L") or "#" in text):
         if found := re.fullmatch(r"(\w+)L", text):

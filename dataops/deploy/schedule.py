@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import TypeAlias
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
+from dataops._wording import did_you_mean
 from dataops.deploy.cron import EVERY, FIELDS, WEEKDAYS, Cron, parse_cron
 from dataops.errors import BatchFileError
 
@@ -64,9 +65,7 @@ def list_hints(expression: str, timezone: str = "") -> list[str]:
         names = ", ".join(WEEKDAYS[day - 1] for day in sorted(schedule.weekdays))
         hints.append(f"day-of-week {weekdays} is {names}: 1 is Sunday here, not Monday as in Unix cron")
     if not timezone and schedule.hours != EVERY[1]:
-        hints.append(
-            "the hours are UTC, which is 9 hours behind Tokyo; --timezone makes them local (EventBridge Scheduler)"
-        )
+        hints.append("the hours are UTC, not local time; --timezone makes them local (EventBridge Scheduler)")
     return hints
 
 
@@ -74,8 +73,9 @@ def find_zone(timezone: str) -> ZoneInfo:
     """The time zone of an IANA name; UTC for none. Raises BatchFileError."""
     try:
         return ZoneInfo(timezone or "UTC")
-    except (OSError, ValueError) as error:
-        raise BatchFileError("schedule: timezone: expected an IANA name such as Asia/Tokyo, found another") from error
+    except (OSError, ValueError, ZoneInfoNotFoundError) as error:
+        known = did_you_mean(timezone, sorted(available_timezones())) or ", such as Asia/Tokyo"
+        raise BatchFileError(f"schedule: timezone: {timezone[:64]!r} is no IANA time zone{known}") from error
 
 
 def list_firings(schedule: Schedule, since: datetime, timezone: str = "", count: int = 10) -> list[datetime]:

@@ -7,14 +7,19 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dataops.deploy.asl import check_machine
 from dataops.deploy.asl.path import find_path_fault, find_template_fault
+from dataops.deploy.asl.state import FIELDS
 from dataops.deploy.machine import DEFINITION
 
 TASK = {"Type": "Task", "Resource": "arn:aws:lambda:us-east-1:1:function:f", "TimeoutSeconds": 60, "End": True}
 PASS = {"Type": "Pass", "End": True}
 SCOPE = {"StartAt": "Inner", "States": {"Inner": PASS}}
+NAMES = st.sampled_from(sorted({name for of in FIELDS.values() for name in of})) | st.text()
+DISTRIBUTED = {**SCOPE, "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}}
 
 
 def machine(**states: Any) -> dict[str, Any]:
@@ -42,6 +47,14 @@ def test_our_own_machine_has_no_fault_at_all():
         machine(A={**TASK, "Resource": "arn:aws:states:::aws-sdk:dynamodb:putItem", "Credentials": {"RoleArn.$": "$.role"}}),
         machine(A={"Type": "Parallel", "QueryLanguage": "JSONata", "Branches": [machine(B={**PASS, "InputPath": "$.x"})], "End": True}),
         machine(A={"Type": "Pass", "Parameters": {"x.$": "States.ArrayGetItem($.r[?(@.k == F)].v, 0)", "y.$": "$.v[3:]"}, "End": True}),
+        machine(A={**PASS, "Parameters": {"n.$": "States.ArrayLength($.a[?(@.b[0]==1)])", "m.$": "States.Format('{}', $['a'][0])"}}),
+        {**machine(A={"Type": "Pass", "Output": "{% 1 /* one */ %}", "End": True}), "QueryLanguage": "JSONata"},
+        machine(A={"Type": "Wait", "Timestamp": "2026-02-28T09:00:00+09:00", "End": True}),
+        machine(A={**PASS, "Result": "ö" * 131_071}),
+        machine(A={**PASS, "Result": "ö" * 131_072, "ResultPath": None}),
+        machine(A={**PASS, "Parameters": {"x.$": "States.Array($['a]'], $.b[0])"}}),
+        machine(A={"Type": "Map", "ItemProcessor": DISTRIBUTED, "Label": "copy-chunks_1", "End": True}),
+        machine(A={**TASK, "Catch": [{"ErrorEquals": ["X"], "Next": "A", "ResultPath": "$.x"}]}),
         {**machine(A=PASS), "Version": "1.0", "TimeoutSeconds": 10, "Comment": "c"},
         machine(A={"Type": "Succeed"}),
         machine(A={"Type": "Fail"}),
@@ -72,7 +85,21 @@ def test_what_aws_takes_has_no_error(valid):
     [
         ("{", "line 1, column 2", "not JSON"),
         ("[]", "", "expected an object"),
-        ('{"StartAt": "A", "StartAt": "A", "States": {"A": {"Type": "Succeed"}}}', "", "'StartAt' stands twice"),
+        ('{"StartAt": "A", "StartAt": "A", "States": {"A": {"Type": "Succeed"}}}', "StartAt", "stands twice"),
+        ('{"StartAt": "A", "States": {"A": {"Type": "Succeed", "Type": "Pass"}}}', "States.A.Type", "stands twice"),
+        ('{"StartAt": "NaN",\n"TimeoutSeconds": -Infinity}', "line 2", "-Infinity is no value"),
+        ({**machine(A=PASS), "Version": "2.0"}, "Version", "expected 1.0"),
+        (machine(A={"Type": "Parallel", "Branches": [SCOPE, "x"], "End": True}), "States.A.Branches[1]", "expected an object"),
+        (machine(A={"Type": "Wait", "Timestamp": "tomorrow", "End": True}), "States.A.Timestamp", "ISO-8601"),
+        (machine(A={"Type": "Wait", "Timestamp": 1, "End": True}), "States.A.Timestamp", "ISO-8601"),
+        ('{"TimeoutSeconds": %s}' % ("9" * 5000), "", "too many digits"),
+        ({**machine(A={**PASS, "Output": "ö" * 131_072}), "QueryLanguage": "JSONata"}, "States.A.Output", "at most 262,144 bytes"),
+        (machine(A={**PASS, "Result": "ö" * 131_072}), "States.A.Result", "at most 262,144 bytes"),
+        (machine(A={**TASK, "Catch": [{"ErrorEquals": ["X"], "Next": "A", "Output": "x"}]}), "States.A.Catch[0].Output", "query language is JSONPath"),
+        ({**machine(A={**TASK, "Catch": [{"ErrorEquals": ["X"], "Next": "A", "ResultPath": "$.x"}]}), "QueryLanguage": "JSONata"}, "States.A.Catch[0].ResultPath", "query language is JSONata"),
+        (machine(A={"Type": "Choice", "Choices": [{"Variable": "$.a", "IsNull": True, "Next": "A", "Assign": {"x.$": "y"}}]}), "States.A.Choices[0].Assign.x.$", "since its key ends in .$"),
+        (machine(A={"Type": "Map", "ItemProcessor": DISTRIBUTED, "Label": "n" * 41, "End": True}), "States.A.Label", "1 to 40 characters"),
+        (machine(A={"Type": "Map", "ItemProcessor": DISTRIBUTED, "Label": "a b", "End": True}), "States.A.Label", "without spaces"),
         ({}, "States", "at least one state"),
         ({"States": {"A": PASS}}, "StartAt", "required"),
         ({"StartAt": "Plam", "States": {"Plan": PASS}}, "StartAt", "'Plam' (did you mean Plan?)"),
@@ -148,6 +175,11 @@ def test_a_fault_is_told_where_it_stands(wrong, where, what):
     [
         (machine(A={**TASK, "TimeoutSeconds": 1} | {}), ""),
         (machine(A={key: value for key, value in TASK.items() if key != "TimeoutSeconds"}), "has no TimeoutSeconds"),
+        (
+            machine(A={**TASK, "Retry": [{"ErrorEquals": ["X"], "MaxDelaySeconds": 5, "IntervalSeconds": 5}]}),
+            "more than IntervalSeconds",
+        ),
+        (machine(A={**TASK, "Retry": [{"ErrorEquals": ["X"], "MaxAttempts": 9_000}]}), "may write 27,007 events"),
         (machine(A={**TASK, "Retry": [{"ErrorEquals": ["States.Timeouts"]}]}), "no error that Step Functions raises"),
     ],
 )
@@ -163,6 +195,18 @@ def every_place(value: Any, path: tuple[Any, ...] = ()):
     for key, part in pairs:
         yield (*path, key)
         yield from every_place(part, (*path, key))
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+        lambda of: st.lists(of) | st.dictionaries(NAMES, of),
+        max_leaves=30,
+    )
+)
+def test_whatever_json_says_nothing_breaks(value):
+    check_machine(json.dumps(value))
+    check_machine(json.dumps(machine(A=value)))
 
 
 @pytest.mark.parametrize("junk", [None, 7, [], {}, "", "x", True, [None], {"x": None}], ids=repr)

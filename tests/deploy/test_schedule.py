@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from calendar import monthrange
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dataops.cli.schedules import schedule
 from dataops.deploy.schedule import list_firings, list_hints, parse_schedule
 from dataops.errors import BatchFileError
 
@@ -92,6 +95,7 @@ def test_local_times_skip_the_gap_of_spring_and_fire_once_in_autumn(expression, 
         ("cron(0 3 ? * 0 *)", "field 5, day-of-week: expected 1 to 7 or SUN to SAT, found 0; Unix counts from 0"),
         ("cron(60 3 * * ? *)", "field 1, minutes: expected 0 to 59, found 60"),
         ("cron(0 24 * * ? *)", "field 2, hours: expected 0 to 23, found 24"),
+        ("cron(0 3 L-31 * ? *)", "field 3, day-of-month: expected L-1 to L-30"),
         ("cron(0 3 0 * ? *)", "field 3, day-of-month: expected 1 to 31, found 0"),
         ("cron(0 3 * 13 ? *)", "field 4, month: expected 1 to 12 or JAN to DEC, found 13"),
         ("cron(0 3 * * ? 1969)", "field 6, year: expected 1970 to 2199, found 1969"),
@@ -124,7 +128,7 @@ def test_a_wrong_one_says_which_field_and_why(expression, words):
 
 
 def test_a_time_zone_that_nobody_knows_is_refused():
-    with pytest.raises(BatchFileError, match="an IANA name"):
+    with pytest.raises(BatchFileError, match="no IANA time zone"):
         parse_schedule("rate(1 day)", "Asia/../Tokio")
 
 
@@ -132,7 +136,7 @@ def test_a_time_zone_that_nobody_knows_is_refused():
     ("expression", "timezone", "words"),
     [
         ("cron(0 9 ? * 1-5 *)", "Asia/Tokyo", ["day-of-week 1-5 is SUN, MON, TUE, WED, THU"]),
-        ("cron(0 9 ? * MON *)", "", ["the hours are UTC"]),
+        ("cron(0 9 ? * MON *)", "", ["the hours are UTC, not local time;"]),
         ("cron(0 9 ? * MON *)", "Asia/Tokyo", []),
         ("cron(0 * * * ? *)", "", []),
     ],
@@ -225,3 +229,19 @@ def test_a_second_slow_reading_finds_the_same_firings(minutes, hours, days, mont
     expected = list(islice(expected, 40))
     horizon = (midnight + timedelta(days=400)).replace(tzinfo=UTC)
     assert [at for at in found if at < horizon] == [at.replace(tzinfo=UTC) for at in expected]
+
+
+@pytest.mark.parametrize(
+    ("command", "zone", "hint"),
+    [
+        (["next", "cron(0 3 ? * MON *)"], "Mars/X", ", such as Asia/Tokyo"),
+        (["next", "cron(0 3 ? * MON *)"], "America", ""),
+        (["convert", "cron(0 8 1 * ? *)"], "Asia/Tokio", " (did you mean Asia/Tokyo?)"),
+    ],
+)
+def test_an_unknown_time_zone_is_named_by_every_command_that_takes_one(command, zone, hint):
+    done = CliRunner().invoke(schedule, [*command, "--timezone", zone, "--json"], standalone_mode=False)
+    assert done.return_value == 2
+    told = json.loads(done.stdout)
+    assert not told["valid"]
+    assert told["error"].startswith(f"schedule: timezone: '{zone}' is no IANA time zone{hint}")

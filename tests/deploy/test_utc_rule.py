@@ -57,6 +57,10 @@ def test_where_there_is_none_it_says_why(expression, timezone, words):
     assert words in rule.reason
 
 
+LAST_DAY = datetime(2199, 12, 31, tzinfo=UTC)
+"""On it, by UTC, some local times are in a year that no expression knows."""
+
+
 @given(
     st.integers(0, 59).map(str),
     fields(0, 23),
@@ -69,4 +73,5 @@ def test_a_rule_fires_at_the_same_instants(minutes, hours, days, months, timezon
     rule = convert_to_utc(local, timezone, TODAY)
     if rule.expression:
         there = list_firings(parse_schedule(local, timezone), NOW, timezone, 500)
-        assert list_firings(parse_schedule(rule.expression), NOW, count=500) == there
+        here = list_firings(parse_schedule(rule.expression), NOW, count=500)
+        assert [at for at in here if at < LAST_DAY] == [at for at in there if at < LAST_DAY]

@@ -4,8 +4,8 @@ Rules of the Amazon States Language specification (states-language.net) and the 
 is what AWS refuses or cannot run; a warning is what it takes and what is likely to hurt.
 """
 
-from dataops.deploy.asl.fields import Fault
+from dataops.deploy.asl.fields import PAYLOAD_BYTES, Fault
 from dataops.deploy.asl.history import HISTORY_EVENTS, count_events
 from dataops.deploy.asl.machine import check_machine
 
-__all__ = ["HISTORY_EVENTS", "Fault", "check_machine", "count_events"]
+__all__ = ["HISTORY_EVENTS", "PAYLOAD_BYTES", "Fault", "check_machine", "count_events"]

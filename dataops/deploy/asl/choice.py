@@ -9,6 +9,7 @@ from typing import Any
 
 from dataops._wording import did_you_mean
 from dataops.deploy.asl.path import find_path_fault
+from dataops.deploy.asl.templates import check_paths
 
 ORDERS = ("Equals", "LessThan", "GreaterThan", "LessThanEquals", "GreaterThanEquals")
 COMPARED = {
@@ -41,7 +42,11 @@ def check_choice(rules: Any, language: str) -> Iterator[tuple[str, str]]:
             continue
         if not isinstance(rule.get("Next"), str):
             yield f"{at}.Next", "required: the name of a state"
-        yield from _check_jsonata(rule, at) if language == "JSONata" else _check_rule(rule, at, top=True)
+        if language == "JSONata":
+            yield from _check_jsonata(rule, at)
+            continue
+        yield from _check_rule(rule, at, top=True)
+        yield from ((fault.where, fault.what) for fault in check_paths({"Assign": rule.get("Assign")}, at))
 
 
 def _check_jsonata(rule: Mapping[str, Any], at: str) -> Iterator[tuple[str, str]]:
@@ -106,10 +111,10 @@ def _is_of(kind: str, value: Any) -> bool:
         return isinstance(value, bool)
     if kind == "Numeric":
         return isinstance(value, int | float) and not isinstance(value, bool)
-    return isinstance(value, str) and (kind == "String" or _is_instant(value))
+    return isinstance(value, str) and (kind == "String" or is_instant(value))
 
 
-def _is_instant(text: str) -> bool:
+def is_instant(text: str) -> bool:
     """RFC 3339 with its capital T and Z, as the specification wants it."""
     if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+(?:Z|[+-][0-9]{2}:[0-9]{2})", text):
         return False

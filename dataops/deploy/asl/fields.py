@@ -9,6 +9,8 @@ from dataops._wording import did_you_mean
 
 LONGEST_SECONDS = 99_999_999
 """The greatest number of seconds that a field takes."""
+PAYLOAD_BYTES = 262_144
+"""Bytes of a state's input or output at most. https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html"""
 
 
 class Fault(NamedTuple):

@@ -31,6 +31,12 @@ def _count_state(state: Mapping[str, Any]) -> int:
     processor = state.get("ItemProcessor") or state.get("Iterator")
     if processor and processor.get("ProcessorConfig", {}).get("Mode") != "DISTRIBUTED":
         inner += 2 + _count_states(processor)
-    tries = sum(int(retry.get("MaxAttempts", 3)) for retry in state.get("Retry", []))
+    tries = sum(_attempts(retry) for retry in state.get("Retry", []))
     again = inner + (_FAILED_TRY if state.get("Type") == "Task" else _WORK.get(str(state.get("Type")), 0))
     return _PASSED + _WORK.get(str(state.get("Type")), 0) + inner + tries * again
+
+
+def _attempts(retry: Mapping[str, Any]) -> int:
+    """Of an expression that is known in a run only, as many as without one."""
+    given = retry.get("MaxAttempts", 3)
+    return given if isinstance(given, int) else 3

@@ -3,43 +3,76 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from typing import Any
 
 from dataops._wording import did_you_mean
 from dataops.deploy.asl.fields import LONGEST_SECONDS, Fault, check_names, check_whole
+from dataops.deploy.asl.history import HISTORY_EVENTS, count_events
 from dataops.deploy.asl.state import check_state
 
 MOST_BYTES, LONGEST_NAME = 1_048_576, 80
 MACHINE = {"Comment", "StartAt", "States", "Version", "TimeoutSeconds", "QueryLanguage", "ProcessorConfig"}
+UNREAD = "jsonata-python is not installed (pip install jsonata-python): JSONata expressions were not checked"
+_CONSTANT = re.compile(r'"(?:[^"\\]|\\.)*"|(NaN|-?Infinity)')
+"""A text, or what Python reads as a number and JSON does not know."""
 
 
 def check_machine(text: str) -> list[Fault]:
     """All faults of a definition in JSON, in the order in which they stand."""
     if len(text.encode()) > MOST_BYTES:
         return [Fault("", f"expected at most {MOST_BYTES:,} bytes, found {len(text.encode()):,}")]
-    repeated: list[str] = []
+    constant = next((found for found in _CONSTANT.finditer(text) if found[1]), None)
+    if constant:
+        line = text.count("\n", 0, constant.start()) + 1
+        return [Fault(f"line {line}", f"not JSON: {constant[0]} is no value of it")]
     try:
-        machine = json.loads(text, object_pairs_hook=lambda pairs: _unique(pairs, repeated))
+        machine = json.loads(text, object_pairs_hook=_Object)
+        if not isinstance(machine, dict):
+            return [Fault("", "expected an object with StartAt and States")]
+        found = [*_repeated(machine, ""), *_check_scope(machine, "", "JSONPath", {}, top=True)]
     except json.JSONDecodeError as error:
         return [Fault(f"line {error.lineno}, column {error.colno}", f"not JSON: {error.msg}")]
+    except ValueError:
+        return [Fault("", "holds a number of too many digits")]
     except RecursionError:
         return [Fault("", "is nested too deeply")]
-    if not isinstance(machine, dict):
-        return [Fault("", "expected an object with StartAt and States")]
-    found = [
-        Fault("", f"the key {name!r} stands twice in one object; JSON readers keep the last only") for name in repeated
-    ]
-    names: dict[str, str] = {}
-    return [*found, *_check_scope(machine, "", "JSONPath", names, top=True)]
+    if not any(fault.level == "error" for fault in found):
+        found += _check_limits(machine)
+    if "{%" in text and not find_spec("jsonata"):
+        found.append(Fault("", UNREAD, "warning"))
+    return found
 
 
-def _unique(pairs: list[tuple[str, Any]], repeated: list[str]) -> dict[str, Any]:
-    seen: set[str] = set()
-    for name, _ in pairs:
-        repeated += [name] if name in seen else []
-        seen.add(name)
-    return dict(pairs)
+class _Object(dict[str, Any]):
+    """An object of JSON that knows its keys which stand twice."""
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        times = Counter(name for name, _ in pairs) if len(self) < len(pairs) else {}
+        self.repeated = [name for name, number in times.items() if number > 1]
+
+
+def _repeated(value: Any, at: str) -> Iterator[Fault]:
+    if isinstance(value, list):
+        for number, part in enumerate(value):
+            yield from _repeated(part, f"{at}[{number}]")
+    elif isinstance(value, _Object):
+        place = f"{at}." if at else ""
+        for name in value.repeated:
+            yield Fault(f"{place}{name}", "the key stands twice in this object; JSON readers keep the last only")
+        for name, part in value.items():
+            yield from _repeated(part, f"{place}{name}")
+
+
+def _check_limits(machine: Mapping[str, Any]) -> Iterator[Fault]:
+    events = count_events(machine)
+    if events > HISTORY_EVENTS:
+        what = f"may write {events:,} events of history, where {HISTORY_EVENTS:,} end an execution: lower MaxAttempts"
+        yield Fault("", f"{what}, or have a distributed Map or another machine do a part", "warning")
 
 
 def _check_scope(
@@ -51,6 +84,8 @@ def _check_scope(
     language = _language(scope, language)
     if "QueryLanguage" in scope and scope["QueryLanguage"] not in ("JSONPath", "JSONata"):
         yield Fault(f"{place}QueryLanguage", "expected JSONPath or JSONata")
+    if scope.get("Version", "1.0") != "1.0":
+        yield Fault(f"{place}Version", "expected 1.0, the only version")
     if "TimeoutSeconds" in scope:
         yield from check_whole(scope, "TimeoutSeconds", place, 1, LONGEST_SECONDS)
     states = scope.get("States")

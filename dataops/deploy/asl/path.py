@@ -18,6 +18,7 @@ _INDEXES = r"-?[0-9]+(?:\s*,\s*-?[0-9]+)*"
 _NAMES = r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")(?:\s*,\s*(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"))*"""
 _BRACKET = re.compile(rf"\[\s*(?:\*|{_SLICE}|{_INDEXES}|{_NAMES})\s*\]")
 _DOT = re.compile(rf"\.\.?(?:{_NAME}(?:-\w+)*|\*)|\.\.?(?=\[)")
+_PART = re.compile(r"\[[^\]]*\]|[^,()\[\]\s]+")
 INTRINSICS = {
     "States.Format": (1, 99), "States.StringToJson": (1, 1), "States.JsonToString": (1, 1), "States.Array": (0, 999),
     "States.ArrayPartition": (2, 2), "States.ArrayContains": (2, 2), "States.ArrayRange": (3, 3),
@@ -119,10 +120,18 @@ def _read_argument(text: str, at: int, depth: int) -> tuple[str, int]:
     literal = re.compile(r"'(?:[^'\\]|\\.)*'|-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null").match(text, at)
     if literal:
         return "", literal.end()
-    path = re.compile(r"\$(?:\[[^\]]*\]|[^,()\[\]\s])*").match(text, at)
-    if path:
-        return find_path_fault(path[0]), path.end()
+    if text.startswith("$", at):
+        end = _end_of_path(text, at)
+        return find_path_fault(text[at:end]), end
     return f"expected a path, a 'text', a number or a function at character {at + 1}", at
+
+
+def _end_of_path(text: str, at: int) -> int:
+    """Where a path among arguments ends: before a comma, a bracket that closes, or a space."""
+    while part := _PART.match(text, at):
+        named = _BRACKET.match(text, at)
+        at = named.end() if named else _end_of_filter(text, at) or part.end()
+    return at
 
 
 def _skip(text: str, at: int) -> int:
@@ -142,6 +151,8 @@ def find_jsonata_fault(text: str) -> str:
         return ""
     try:
         jsonata.Jsonata(inner)
-    except Exception as error:  # the parser raises whatever it meets
+    except jsonata.JException as error:
         return f"not JSONata: {str(error).splitlines()[0][:120]}"
+    except Exception:  # a fault of the parser's own, which says nothing of the text
+        return ""
     return ""

@@ -27,8 +27,10 @@ RETRIER = {
 CATCHER = {"ErrorEquals", "Next", "ResultPath", "Comment", "Assign", "Output"}
 
 
-def check_entries(entries: Any, at: str, allowed: set[str], states: Mapping[str, Any]) -> Iterator[Fault]:
-    """The entries of Retry (`allowed` is RETRIER) or Catch (CATCHER)."""
+def check_entries(
+    entries: Any, at: str, allowed: set[str], language: str, states: Mapping[str, Any]
+) -> Iterator[Fault]:
+    """The entries of Retry (`allowed` is RETRIER) or Catch (CATCHER), in a state of a query language."""
     if not isinstance(entries, list):
         yield Fault(at, "expected a list")
         return
@@ -41,7 +43,7 @@ def check_entries(entries: Any, at: str, allowed: set[str], states: Mapping[str,
         yield from _check_error_names(entry.get("ErrorEquals"), f"{where}.ErrorEquals", number == len(entries) - 1)
         if allowed is CATCHER:
             yield from check_target(entry.get("Next"), f"{where}.Next", states)
-            yield from check_paths({name: entry[name] for name in ("ResultPath", "Assign") if name in entry}, where)
+            yield from _check_catcher(entry, where, language)
         else:
             yield from _check_retrier(entry, f"{where}.")
 
@@ -58,10 +60,21 @@ def _check_error_names(names: Any, at: str, last: bool) -> Iterator[Fault]:
             yield Fault(at, f"{name} is no error that Step Functions raises{did_you_mean(name, RESERVED)}", "warning")
 
 
+def _check_catcher(entry: Mapping[str, Any], where: str, language: str) -> Iterator[Fault]:
+    wrong = "ResultPath" if language == "JSONata" else "Output"
+    if wrong in entry:
+        yield Fault(f"{where}.{wrong}", f"is not for a state whose query language is {language}")
+    if language == "JSONPath":
+        yield from check_paths({name: entry[name] for name in ("ResultPath", "Assign") if name in entry}, where)
+
+
 def _check_retrier(entry: Mapping[str, Any], place: str) -> Iterator[Fault]:
     yield from check_whole(entry, "IntervalSeconds", place, 1, LONGEST_SECONDS)
     yield from check_whole(entry, "MaxAttempts", place, 0, LONGEST_SECONDS)
     yield from check_whole(entry, "MaxDelaySeconds", place, 1, 31_622_400)
+    first, longest = entry.get("IntervalSeconds", 1), entry.get("MaxDelaySeconds")
+    if isinstance(first, int) and isinstance(longest, int) and longest <= first:
+        yield Fault(f"{place}MaxDelaySeconds", "expected more than IntervalSeconds: no wait would ever grow", "warning")
     rate = entry.get("BackoffRate", 1)
     if isinstance(rate, bool) or not isinstance(rate, int | float) or rate < 1:
         yield Fault(f"{place}BackoffRate", "expected a number of at least 1.0")

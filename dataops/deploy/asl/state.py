@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dataops._wording import did_you_mean
-from dataops.deploy.asl.choice import check_choice
+from dataops.deploy.asl.choice import check_choice, is_instant
 from dataops.deploy.asl.fields import (
     LONGEST_SECONDS,
+    PAYLOAD_BYTES,
     Fault,
     check_exclusive,
     check_names,
@@ -39,6 +41,7 @@ FIELDS = {
 """The fields of each type of state."""
 JSONPATH_ONLY = {"InputPath", "OutputPath", "ResultPath", "ResultSelector", "Parameters", "ItemsPath"}
 JSONATA_ONLY = {"Arguments", "Output", "Items"}
+_LABEL = re.compile(r"""[^\s<>{}\[\]?*"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f]{1,40}""")
 
 
 def check_state(
@@ -61,7 +64,7 @@ def check_state(
     yield from check_paths(state, at) if language == "JSONPath" else check_expressions(state, at)
     for name, allowed in (("Retry", RETRIER), ("Catch", CATCHER)):
         if name in state and name in FIELDS[kind]:
-            yield from check_entries(state[name], f"{at}.{name}", allowed, states)
+            yield from check_entries(state[name], f"{at}.{name}", allowed, language, states)
     yield from _BY_KIND[kind](state, at, language, states)
 
 
@@ -105,6 +108,18 @@ def _check_task(state: dict[str, Any], at: str, *_rest: Any) -> Iterator[Fault]:
 def _check_wait(state: dict[str, Any], at: str, *_rest: Any) -> Iterator[Fault]:
     yield from check_exclusive(state, ("Seconds", "SecondsPath", "Timestamp", "TimestampPath"), at, required=True)
     yield from check_whole(state, "Seconds", f"{at}.", 0, LONGEST_SECONDS)
+    until = state.get("Timestamp", "{%")
+    if not isinstance(until, str) or not (until.startswith(("{%", "${")) or is_instant(until)):
+        yield Fault(f"{at}.Timestamp", "expected an ISO-8601 instant with its zone, as 2026-02-28T09:00:00Z")
+
+
+def _check_pass(state: dict[str, Any], at: str, *_rest: Any) -> Iterator[Fault]:
+    for name in ("Result", "Output") if state.get("ResultPath", "$") is not None else ():
+        size = len(json.dumps(state.get(name), ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace"))
+        if size > PAYLOAD_BYTES:
+            yield Fault(
+                f"{at}.{name}", f"expected at most {PAYLOAD_BYTES:,} bytes, which a state may give, found {size:,}"
+            )
 
 
 def _check_fail(state: dict[str, Any], at: str, *_rest: Any) -> Iterator[Fault]:
@@ -127,6 +142,9 @@ def _check_parallel(state: dict[str, Any], at: str, *_rest: Any) -> Iterator[Fau
     branches = state.get("Branches")
     if not isinstance(branches, list) or not branches:
         yield Fault(f"{at}.Branches", "required: a list of at least one branch")
+        return
+    for number in (number for number, branch in enumerate(branches) if not isinstance(branch, dict)):
+        yield Fault(f"{at}.Branches[{number}]", "expected an object with StartAt and States")
 
 
 def _check_map(state: dict[str, Any], at: str, *_rest: Any) -> Iterator[Fault]:
@@ -137,6 +155,9 @@ def _check_map(state: dict[str, Any], at: str, *_rest: Any) -> Iterator[Fault]:
         yield from check_exclusive(state, (tolerated, f"{tolerated}Path"), at, required=False)
     yield from check_whole(state, "MaxConcurrency", f"{at}.", 0, LONGEST_SECONDS)
     yield from check_whole(state, "ToleratedFailurePercentage", f"{at}.", 0, 100)
+    label = state.get("Label", "x")
+    if not isinstance(label, str) or not _LABEL.fullmatch(label):
+        yield Fault(f"{at}.Label", "expected 1 to 40 characters without spaces, brackets and special characters")
     name = "ItemProcessor" if "ItemProcessor" in state else "Iterator"
     processor = state.get(name)
     if processor is not None and not isinstance(processor, dict):
@@ -164,6 +185,6 @@ def _nothing(*_rest: Any) -> Iterator[Fault]:
 
 
 _BY_KIND = {
-    "Task": _check_task, "Pass": _nothing, "Wait": _check_wait, "Choice": _check_choice, "Succeed": _nothing,
+    "Task": _check_task, "Pass": _check_pass, "Wait": _check_wait, "Choice": _check_choice, "Succeed": _nothing,
     "Fail": _check_fail, "Parallel": _check_parallel, "Map": _check_map,
 }  # fmt: skip
