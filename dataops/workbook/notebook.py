@@ -6,10 +6,13 @@ import keyword
 import os
 import re
 import secrets
+import signal
+import threading
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 from typing import Any, TypeAlias
 
 import msgspec
@@ -79,7 +82,8 @@ def run_notebook(
     begun = Outcome(path.stem, stamp, "running", os.getpid())
     _save(place, begun)
     try:
-        cause = _execute(path, output, values, cell_seconds)
+        with _stops_reach_the_kernel():
+            cause = _execute(path, output, values, cell_seconds)
     except BaseException as error:
         _save(place, msgspec.structs.replace(begun, status="failed", cause=f"was stopped ({type(error).__name__})"))
         raise
@@ -99,6 +103,36 @@ def list_outcomes(folder: Path, count: int) -> list[tuple[str, Outcome]]:
                 outcome = msgspec.structs.replace(outcome, status="cut off")
             found.append((file.parent.name, outcome))
     return sorted(found, key=lambda entry: (entry[1].started, entry[0]), reverse=True)[:count]
+
+
+@contextmanager
+def _stops_reach_the_kernel() -> Iterator[None]:
+    """SIGINT and SIGTERM interrupt the cell that runs: a run in it rolls back, and the notebook fails.
+
+    The kernel has a session of its own: no Ctrl-C reaches it, and left to papermill it would be killed in its run.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, _interrupt_kernel) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _interrupt_kernel(_number: int, _frame: FrameType | None) -> None:
+    own = os.getpid()
+    try:
+        children = Path(f"/proc/{own}/task/{own}/children").read_text().split()
+    except OSError:  # not Linux
+        raise KeyboardInterrupt from None
+    if not children:
+        raise KeyboardInterrupt
+    for child in children:
+        with suppress(ProcessLookupError):
+            os.kill(int(child), signal.SIGINT)
 
 
 def _save(place: Path, outcome: Outcome) -> None:

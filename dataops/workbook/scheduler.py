@@ -1,4 +1,4 @@
-"""The batches' own schedules on one machine: each firing runs a notebook in a process of its own, and leaves a record.
+"""The schedules of batches and flows on one machine: each firing runs a notebook in a process of its own, and leaves a record.
 
 Nothing is kept but files: a record for each firing, and the instant up to which each batch's firings are settled. What
 is due is worked out anew each time from that instant, so a restart forgets nothing.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -20,15 +21,18 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from dataops.core.aws import aws_client
 from dataops.deploy.schedule import Schedule, list_firings, parse_schedule
 from dataops.errors import BatchFileError, Permanent
-from dataops.workbook.run import find_batch
+from dataops.flow import Flow, FlowFile
+from dataops.workbook.flow import find_batch_or_flow
 
 Policy: TypeAlias = Literal["skip", "once", "queue"]
 """What becomes of firings that were missed, or came while the batch still ran: none of them runs, the newest, or all."""
 
 GRACE = timedelta(minutes=1)
 """A firing that is found later than this was missed."""
+TOPIC = re.compile(r"arn:aws[\w-]*:sns:[\w-]+:\d{12}:[\w.-]+")
 MOST_DUE = 1000
 """Firings of a batch that are settled at once."""
 
@@ -43,32 +47,40 @@ class Firing(msgspec.Struct, frozen=True):
     started: str = ""
     ended: str = ""
     cause: str = ""
-    pid: int = 0
 
 
 class Scheduled(msgspec.Struct, frozen=True):
-    """A batch with its schedule; `batch` is a name or a path, as notebooks take it."""
+    """A batch, or a flow, with its schedule; `batch` is a name or a path, as notebooks and `dataops run` take it."""
 
     batch: str
     name: str
     schedule: Schedule
     timezone: str
+    is_flow: bool = False
 
 
 Start: TypeAlias = Callable[[Scheduled, Firing, Path], subprocess.Popen[bytes]]
 
 
-def find_scheduled(batches: Sequence[str]) -> list[Scheduled]:
-    """The batches (names or paths) that have a schedule. Raises BatchFileError for a wrong one, and when none has."""
-    found = []
-    for given in batches:
-        batch = find_batch(given)
-        if batch.schedule:
-            timezone = batch.schedule.timezone or ""
-            found.append(Scheduled(given, batch.batch, parse_schedule(batch.schedule.expression, timezone), timezone))
+def find_scheduled(names: Sequence[str]) -> list[Scheduled]:
+    """The batches and flows (names or paths) that have a schedule; batches of such a flow are started by it alone.
+
+    Raises BatchFileError for a wrong one, and when none has.
+    """
+    found: dict[str, Scheduled] = {}
+    started: set[str] = set()
+    for given in names:
+        declared = find_batch_or_flow(given)
+        of = declared.flow if isinstance(declared, FlowFile) else declared
+        name = of.flow if isinstance(of, Flow) else of.batch
+        if of.schedule:
+            timezone = of.schedule.timezone or ""
+            schedule = parse_schedule(of.schedule.expression, timezone)
+            found[name] = Scheduled(given, name, schedule, timezone, isinstance(of, Flow))
+            started |= set(of.names) if isinstance(of, Flow) else set()
     if not found:
         raise BatchFileError("schedule: none of the batches has one; add schedule: {expression: ...} to a batch file")
-    return found
+    return [of for name, of in found.items() if of.is_flow or name not in started]
 
 
 class Scheduler:
@@ -78,8 +90,9 @@ class Scheduler:
         self, batches: Sequence[Scheduled], folder: Path, start: Start, *, late: Policy = "once", notify: str = ""
     ) -> None:
         self.batches, self.folder, self.late = batches, folder, late
-        self._start, self._notify = start, shlex.split(notify)
+        self._start, self._notify = start, notify
         self._running: dict[str, tuple[Firing, subprocess.Popen[bytes]]] = {}
+        self._left: list[Firing] = []
 
     def step(self, now: datetime) -> None:
         """Record what has ended, settle what is due, and start what may start."""
@@ -93,12 +106,16 @@ class Scheduler:
             if process.poll() is not None:
                 del self._running[name]
                 self._end(firing, *_outcome(process.returncode), now)
+        for firing in [firing for firing in self._left if not _is_alive(self._log(firing))]:
+            self._left.remove(firing)
+            cause = "the scheduler ended while it ran: see `dataops runs` for what became of the run"
+            self._end(firing, "cut off", cause, now)
         return bool(self._running)
 
     def serve(self, stop: threading.Event, seconds: float = 5.0) -> None:
         """Step until `stop` is set, then wait for what is running: a run is never cut off half-way by a restart."""
         with _alone(self.folder):
-            self._find_cut_off()
+            self._left = [firing for firing in list_recorded(self.folder) if firing.status == "running"]
             while not stop.is_set():
                 self.step(datetime.now(UTC))
                 stop.wait(seconds)
@@ -113,8 +130,8 @@ class Scheduler:
 
     def _settle(self, batch: Scheduled, now: datetime) -> None:
         since = self._settled(batch, now)
-        due = [at for at in list_firings(batch.schedule, since, batch.timezone, MOST_DUE) if at <= now]
-        busy = batch.name in self._running
+        due = [at for at in list_firings(batch.schedule, since, batch.timezone, MOST_DUE + 1) if at <= now]
+        busy = batch.name in {*self._running, *(firing.batch for firing in self._left)}
         if self.late == "skip":
             missed = [at for at in due if busy or now - at > GRACE]
         else:
@@ -125,7 +142,8 @@ class Scheduler:
             self._end(Firing(batch.name, _spell(at), "skipped"), "skipped", why, now)
             self._mark_settled(batch, at)
         left = [at for at in due if at not in missed]
-        if left and not busy:
+        newest_known = self.late != "once" or len(due) <= MOST_DUE  # else the next step finds a newer one, or none
+        if left and not busy and newest_known:
             self._begin(batch, left[0], now)
 
     def _begin(self, batch: Scheduled, at: datetime, now: datetime) -> None:
@@ -133,29 +151,17 @@ class Scheduler:
         self._save(firing)
         self._mark_settled(batch, at)
         try:
-            process = self._start(batch, firing, self._path(firing).with_suffix(".log"))
+            process = self._start(batch, firing, self._log(firing))
         except OSError as error:
             self._end(firing, "failed", f"could not be started ({type(error).__name__})", now)
             return
-        firing = msgspec.structs.replace(firing, pid=process.pid)
-        self._save(firing)
         self._running[batch.name] = (firing, process)
 
     def _end(self, firing: Firing, status: str, cause: str, now: datetime) -> None:
         firing = msgspec.structs.replace(firing, status=status, cause=cause, ended=_spell(now))
         self._save(firing)
         if self._notify and not status.startswith("succeeded"):
-            told = {"BATCH": firing.batch, "INSTANT": firing.instant, "STATUS": status, "CAUSE": cause}
-            environment = os.environ | {f"DATAOPS_{name}": value for name, value in told.items()}
-            with suppress(OSError):  # a hook that is not there must not end the schedule
-                subprocess.Popen(self._notify, env=environment, start_new_session=True)
-
-    def _find_cut_off(self) -> None:
-        """What was running when the last scheduler ended without waiting for it."""
-        for firing in list_recorded(self.folder):
-            if firing.status == "running":
-                cause = "the scheduler ended while it ran: see `dataops runs` for what became of the run"
-                self._end(firing, "cut off", cause, datetime.now(UTC))
+            (_publish if TOPIC.fullmatch(self._notify) else _tell)(self._notify, firing)
 
     def _settled(self, batch: Scheduled, now: datetime) -> datetime:
         """The instant up to which a batch's firings are settled; of a batch never seen before it is now."""
@@ -173,6 +179,9 @@ class Scheduler:
     def _path(self, firing: Firing) -> Path:
         return self.folder / firing.batch / f"{firing.instant.replace(':', '')}.json"
 
+    def _log(self, firing: Firing) -> Path:
+        return self._path(firing).with_suffix(".log")
+
 
 def list_recorded(folder: Path) -> list[Firing]:
     """Every firing that has a record, the newest first."""
@@ -181,18 +190,59 @@ def list_recorded(folder: Path) -> list[Firing]:
 
 
 def start_notebook(notebook: str, variables: Mapping[str, str] | None = None) -> Start:
-    """What starts a notebook for a firing, in a process of its own that a Ctrl-C does not reach."""
+    """What starts a notebook for a firing (a flow: `dataops run`), in a process of its own that a Ctrl-C does not reach."""
 
     def start(batch: Scheduled, firing: Firing, log: Path) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "dataops.cli", "notebook", notebook]
-        command += ["-p", "batch", batch.batch, "--scheduled", firing.instant]
-        with log.open("wb") as output:
-            return subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
-                env={**os.environ, **(variables or {})},
-            )  # fmt: skip
+        whole = ["run", batch.batch] if batch.is_flow else ["notebook", notebook, "-p", "batch", batch.batch]
+        command = [sys.executable, "-m", "dataops.cli", *whole, "--scheduled", firing.instant]
+        return spawn(command, log, {**os.environ, **(variables or {})})
 
     return start
+
+
+def spawn(
+    command: Sequence[str], log: Path, environment: Mapping[str, str], stdin: int = subprocess.DEVNULL
+) -> subprocess.Popen[bytes]:
+    """A process in a session of its own that writes into a log, and holds its lock until it has ended."""
+    with log.open("wb") as output:
+        fcntl.flock(output, fcntl.LOCK_EX)  # of the open file, which the process has too
+        return subprocess.Popen(
+            command, stdin=stdin, stdout=output, stderr=output, start_new_session=True, env=environment
+        )
+
+
+def _tell(command: str, firing: Firing) -> None:
+    """Start a command, which finds the firing in its environment."""
+    told = {"BATCH": firing.batch, "INSTANT": firing.instant, "STATUS": firing.status, "CAUSE": firing.cause}
+    environment = os.environ | {f"DATAOPS_{name}": value for name, value in told.items()}
+    with suppress(OSError):  # a hook that is not there must not end the schedule
+        subprocess.Popen(shlex.split(command), env=environment, start_new_session=True)
+
+
+def _publish(topic: str, firing: Firing) -> None:
+    """Publish a firing to a topic; what hinders that is told, and ends no schedule."""
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    config = Config(connect_timeout=5, read_timeout=5, retries={"total_max_attempts": 2})
+    subject, message = f"dataops: {firing.batch} {firing.status}", f"{firing.instant}: {firing.cause}"
+    try:
+        client = aws_client("sns", region_name=topic.split(":")[3], config=config)
+        client.publish(TopicArn=topic, Subject=subject[:100], Message=message)
+    except (BotoCoreError, ClientError) as error:
+        sys.stderr.write(f"schedule: {firing.batch}: the notification was not sent ({type(error).__name__})\n")
+
+
+def _is_alive(log: Path) -> bool:
+    """Whether the process that writes into a log has not ended, whoever started it."""
+    if not log.exists():
+        return False
+    with log.open("rb") as output:
+        try:
+            fcntl.flock(output, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def _outcome(status: int) -> tuple[str, str]:

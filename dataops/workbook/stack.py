@@ -6,8 +6,11 @@ import os
 from collections.abc import Sequence
 
 from dataops.batch import Batch
-from dataops.errors import DataOpsError, StackError
+from dataops.errors import DataOpsError, Permanent, StackError
+from dataops.flow import Flow
 
+EMBEDDED_BUCKET = "dataops-artifacts"
+"""Where the embedded stack takes zip and template from."""
 LOOK_SECONDS = 10
 """How long a look at the source may take when a missing DynamoDB table is to be made."""
 
@@ -34,15 +37,16 @@ def attach() -> str | None:
     raise StackError("no embedded stack is up and there are no AWS credentials: start one with `dataops up`")
 
 
-def deploy_to_stack(batch: Batch, others: Sequence[Batch] = ()) -> None:
-    """Put the zip, the functions and the state machine on the embedded stack, where they changed.
+def deploy_to_stack(batch: Batch, others: Sequence[Batch] = (), flow: Flow | None = None) -> None:
+    """Put the zip, the functions and the state machine on the embedded stack, where they changed; that of a flow as well.
 
     The zip holds the transforms of `batch` and of `others`. Creates the batch's DynamoDB table where it is missing;
     in AWS the template does that.
     """
+    from dataops.deploy.flow import fill_flow, flow_definition
     from dataops.deploy.machine import definition
     from dataops.deploy.package import build_zip, handlers
-    from dataops.local.registry import ACCOUNT, register
+    from dataops.local.registry import ACCOUNT, interpreter_client, put_machine, register
     from dataops.local.stack import find
 
     stack = find(os.environ["DATAOPS_STACK"])
@@ -55,6 +59,17 @@ def deploy_to_stack(batch: Batch, others: Sequence[Batch] = ()) -> None:
     arns = {name: f"arn:aws:lambda:{region}:{ACCOUNT}:function:{name}" for name in functions}
     register(stack.info, zip_bytes=build_zip([*others, batch]), functions=functions, definition=definition(arns))
     _ensure_table(batch)
+    if flow:
+        machine = os.environ["DATAOPS_STATE_MACHINE_ARN"]
+        filled = fill_flow(flow_definition(flow), machine, arns)
+        put_machine(interpreter_client("stepfunctions", stack.info.variables), flow_arn(machine, flow.flow), filled)
+
+
+def flow_arn(machine: str, flow: str) -> str:
+    """The ARN of a flow's machine beside the batch machine. Raises Permanent where that is not one that was deployed here."""
+    if not machine.endswith("-batch"):
+        raise Permanent(f"DATAOPS_STATE_MACHINE_ARN: expected a name that ends with -batch, found {machine}")
+    return f"{machine.removesuffix('-batch')}-flow-{flow}"
 
 
 def _ensure_table(batch: Batch) -> None:

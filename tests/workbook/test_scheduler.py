@@ -13,12 +13,22 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import boto3
+import nbformat
 import pytest
 
 from dataops.deploy.schedule import parse_schedule
 from dataops.errors import BatchFileError, Permanent
 from dataops.workbook.demo import open_server
-from dataops.workbook.scheduler import Firing, Scheduled, Scheduler, find_scheduled, list_recorded
+from dataops.workbook.scheduler import (
+    Firing,
+    Scheduled,
+    Scheduler,
+    find_scheduled,
+    list_recorded,
+    spawn,
+    start_notebook,
+)
 from tests.samples import declared
 
 BEGIN = datetime(2026, 11, 24, 0, 0, 30, tzinfo=UTC)
@@ -50,7 +60,7 @@ class Clock:
         return [(firing.instant[11:16], firing.status) for firing in reversed(list_recorded(self.folder))]
 
     def _start(self, batch: Scheduled, firing: Firing, log: Path) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen([sys.executable, "-"], stdin=subprocess.PIPE)
+        process = spawn([sys.executable, "-"], log, os.environ, stdin=subprocess.PIPE)
         self.started.append(process)
         return process
 
@@ -124,6 +134,17 @@ def test_firings_missed_while_nobody_served_follow_the_policy(clock, late, seen)
     assert one.seen() == seen
 
 
+@pytest.mark.parametrize(("minutes", "newest"), [(1001, "2026-11-24T16:41:00Z"), (1500, "2026-11-25T01:00:00Z")])
+def test_of_very_many_missed_firings_the_newest_runs_alone(clock, minutes, newest):
+    one = clock("once")
+    one.now += timedelta(minutes=minutes)
+    one.restart()
+    one.pass_time(seconds=1)
+    ran = [firing.instant for firing in list_recorded(one.folder) if firing.status == "running"]
+    assert (ran, len(one.started)) == ([newest], 1)
+    assert len(one.seen()) == minutes
+
+
 def test_a_queue_runs_all_in_order(clock):
     one = clock("queue")
     one.pass_time(minutes=3)
@@ -167,6 +188,27 @@ def test_the_hook_is_told_of_what_did_not_succeed(clock, tmp_path):
     assert (tmp_path / "told").read_text() == "a 2026-11-24T00:02:00Z failed\n"
 
 
+def test_a_topic_is_told_of_what_did_not_succeed(stack, tmp_path, capsys):
+    sqs, sns = boto3.client("sqs"), boto3.client("sns")
+    queue = sqs.create_queue(QueueName="firings")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    topic = sns.create_topic(Name="firings")["TopicArn"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+
+    def start(*_):
+        raise FileNotFoundError
+
+    for name in (topic, f"{topic}-gone"):
+        scheduler = Scheduler([EVERY], tmp_path / name[-4:], start, notify=name)
+        scheduler.step(BEGIN)
+        scheduler.step(BEGIN + timedelta(minutes=1))
+    (message,) = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=10, MaxNumberOfMessages=10)["Messages"]
+    told = json.loads(message["Body"])
+    assert told["Subject"] == "dataops: a failed"
+    assert told["Message"] == "2026-11-24T00:01:00Z: could not be started (FileNotFoundError)"
+    assert capsys.readouterr().err.startswith("schedule: a: the notification was not sent (")
+
+
 def await_file(path: Path, seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not path.exists():
@@ -191,9 +233,27 @@ def _set() -> threading.Event:
 def test_what_a_killed_scheduler_left_running_is_cut_off_and_never_completed(clock):
     one = clock()
     one.pass_time(seconds=31)
+    kill(one.started[0])
     one.scheduler = Scheduler([EVERY], one.folder, one._start)
     one.scheduler.serve(_set())
     assert one.seen() == [("00:01", "cut off")]
+
+
+def test_what_still_runs_when_its_scheduler_was_killed_keeps_its_batch_busy(clock):
+    one = clock("queue")
+    one.pass_time(seconds=31)
+    one.scheduler = Scheduler([EVERY], one.folder, one._start, late="queue")
+    one.scheduler.serve(_set())
+    one.pass_time(minutes=1)
+    assert (one.seen(), len(one.started)) == ([("00:01", "running")], 1)
+    kill(one.started[0])
+    one.pass_time(seconds=1)
+    assert one.seen() == [("00:01", "cut off"), ("00:02", "running")]
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.communicate()
 
 
 def test_batches_without_a_schedule_are_refused_when_none_has_one(tmp_path):
@@ -232,3 +292,69 @@ def test_a_batch_runs_when_its_schedule_says_and_a_stop_waits_for_it(stack, tmp_
     with open_server(stack.info.target) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT id, v FROM scheduled_once ORDER BY id")
         assert cursor.fetchall() == ((1, "a"), (2, None))
+
+
+def test_batches_of_a_scheduled_flow_are_started_by_it_alone():
+    found = find_scheduled(["customers", "orders", "nightly"])
+    assert [(of.name, of.is_flow, of.timezone) for of in found] == [("nightly", True, "Asia/Tokyo")]
+    assert [of.name for of in find_scheduled(["orders"])] == ["orders"]
+
+
+def test_a_firing_of_a_flow_runs_it_for_that_instant(tmp_path, monkeypatch):
+    started = []
+    monkeypatch.setattr(subprocess, "Popen", lambda command, **_: started.append(command[2:]))
+    (flow,) = find_scheduled(["nightly"])
+    start_notebook("04-run-batch")(flow, Firing("nightly", "2026-11-24T16:00:00Z", "running"), tmp_path / "log")
+    assert started == [["dataops.cli", "run", "nightly", "--scheduled", "2026-11-24T16:00:00Z"]]
+
+
+STOPPABLE = """
+import pathlib, time
+folder = pathlib.Path({folder!r})
+try:
+    (folder / "begun").touch()
+    time.sleep(600)
+except KeyboardInterrupt:
+    (folder / "rolled back").touch()
+    raise
+"""
+
+
+def stop_twice(batch: Scheduled, start, folder: Path) -> Firing:
+    """A firing's record, after the scheduler was asked to end what runs."""
+    scheduler = Scheduler([batch], folder / "schedule", start)
+    scheduler.step(BEGIN)
+    scheduler.step(BEGIN + timedelta(minutes=1))
+    try:
+        await_file(folder / "begun")
+        scheduler.terminate()
+        for _, process in scheduler._running.values():
+            process.wait(120)
+    finally:
+        for _, process in scheduler._running.values():
+            process.kill()
+    scheduler.collect(BEGIN)
+    return list_recorded(folder / "schedule")[0]
+
+
+def test_the_second_stop_interrupts_the_cell_that_a_notebook_runs(tmp_path, monkeypatch):
+    parameters = nbformat.v4.new_code_cell('batch: str = ""\nscheduled: str = ""', metadata={"tags": ["parameters"]})
+    cells = [parameters, nbformat.v4.new_code_cell(STOPPABLE.format(folder=str(tmp_path)))]
+    kernel = {"kernelspec": {"name": "python3", "display_name": "p", "language": "python"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), tmp_path / "a.ipynb")
+    monkeypatch.chdir(tmp_path)
+    somebody = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_REGION": "ap-northeast-1"}
+    firing = stop_twice(EVERY, start_notebook(str(tmp_path / "a.ipynb"), somebody), tmp_path)
+    assert (tmp_path / "rolled back").exists()
+    assert (firing.status, firing.cause) == ("failed", "exit status 1; its log says why")
+
+
+def test_the_second_stop_interrupts_the_run_of_a_flow_so_that_it_rolls_back(tmp_path):
+    def start(batch: Scheduled, firing: Firing, log: Path) -> subprocess.Popen[bytes]:
+        waiting = f"def wait(*_, **__): exec({STOPPABLE.format(folder=str(tmp_path))!r})"
+        program = f"import sys\nfrom dataops.cli import main\nfrom dataops.workbook import flow\n{waiting}\nflow.run_flow = wait\nmain()"
+        return subprocess.Popen([sys.executable, "-c", program, "run", "nightly"])
+
+    firing = stop_twice(EVERY, start, tmp_path)
+    assert (tmp_path / "rolled back").exists()
+    assert (firing.status, firing.cause) == ("failed", "exit status 1; its log says why")
