@@ -19,8 +19,8 @@ def cli(debug: bool) -> None:
 
 for command in (
     stack.demo, stack.up, stack.down, stack.status, stack.sql, stack.lab,
-    batches.infer, batches.run, batches.reconcile, batches.package, batches.runs, batches.notebook,
-    operations.preflight, proofs.roundtrip, checks.check, schedules.schedule, deployment.deploy,
+    batches.infer, batches.run, batches.reconcile, batches.package, batches.runs, batches.notebook, batches.code,
+    operations.preflight, proofs.roundtrip, proofs.bench, checks.check, schedules.schedule, deployment.deploy,
 ):  # fmt: skip
     cli.add_command(command)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from pathlib import Path
 
 import click
@@ -51,35 +52,76 @@ def infer(
 @click.command()
 @click.argument("batch", required=False)
 @click.option("--resume", metavar="RUN", help="Go on from what the failed RUN has copied.")
-@click.option("--workers", type=click.IntRange(1, 1000), default=4, show_default=True, help="Chunks copied at once.")
+@click.option("--workers", type=click.IntRange(1, 1000), help="Chunks copied at once (default: 4, or the flow's own).")
 @click.option("--serial", is_flag=True, help="One chunk after another (the same as --workers 1).")
 @click.option("--create-target", is_flag=True, help="Make a missing target table from the source's definition.")
+@click.option(
+    "--scheduled", metavar="INSTANT", help="The scheduled instant; of several runs for it only the first runs."
+)
 @as_json
-def run(batch: str | None, resume: str | None, workers: int, serial: bool, create_target: bool, json_: bool) -> int:
-    """Run BATCH (a name in stepfunctions/batches, or a file) through the state machine, and wait for its end.
+def run(
+    batch: str | None,
+    resume: str | None,
+    workers: int | None,
+    serial: bool,
+    create_target: bool,
+    scheduled: str | None,
+    json_: bool,
+) -> int:
+    """Run BATCH or a flow (a name in stepfunctions/batches or flows, or a file) through its state machine to its end.
 
     With --resume, BATCH is that run's own unless it is given.
     """
+    import msgspec
     from rich.console import Console
 
-    from dataops.workbook.console import print_result
+    from dataops.flow import FlowFile
+    from dataops.workbook.console import print_flow, print_result
+    from dataops.workbook.flow import find_batch_or_flow, run_flow
     from dataops.workbook.progress import ConsoleProgress
-    from dataops.workbook.run import batch_of_run, find_batch, run_batch
+    from dataops.workbook.result import FlowResult, RunResult
+    from dataops.workbook.run import batch_of_run, run_batch
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what stops it rolls it back, too
     if batch is None and resume is None:
         raise click.UsageError("name a BATCH, or give --resume RUN")
-    declared = find_batch(batch) if batch else batch_of_run(str(resume))
-    with ConsoleProgress(declared.batch) as progress:
-        result = run_batch(
-            declared, workers=1 if serial else workers, create_target=create_target, resume=resume, progress=progress
-        )
+    declared = find_batch_or_flow(batch) if batch else batch_of_run(str(resume))
+    workers = 1 if serial else workers
+    result: RunResult | FlowResult
+    with ConsoleProgress() as progress:
+        if isinstance(declared, FlowFile):
+            if resume:
+                raise click.UsageError("--resume goes on with the run of a batch, not with a flow")
+            flow = msgspec.structs.replace(declared.flow, workers=workers) if workers else declared.flow
+            result = run_flow(
+                flow, declared.batches, create_target=create_target, scheduled=scheduled or "", progress=progress
+            )
+        else:
+            result = run_batch(
+                declared, workers=workers or 4, create_target=create_target, resume=resume, scheduled=scheduled or "",
+                progress=progress,
+            )  # fmt: skip
     if json_:
         click.echo(json.dumps(result.to_json(), ensure_ascii=False))
+    elif isinstance(result, FlowResult):
+        print_flow(result, Console())
     else:
         print_result(result, Console())
     if result.status == "failed":
-        click.echo(f"dataops: {declared.batch}: {result.record.cause}", err=True)
+        name = declared.flow.flow if isinstance(declared, FlowFile) else declared.batch
+        click.echo(f"dataops: {name}: {result.record.cause}", err=True)
     return result.exit_status
+
+
+@click.command()
+@click.argument("batch")
+def code(batch: str) -> int:
+    """Print the functions that turn rows of BATCH into items, and back, made for its tables as they are now."""
+    from dataops.workbook.rowcode import row_code_of
+    from dataops.workbook.run import find_batch
+
+    click.echo(row_code_of(find_batch(batch)), nl=False)
+    return 0
 
 
 @click.command()
@@ -138,23 +180,27 @@ def package(output: Path, batches: tuple[str, ...], json_: bool) -> int:
 @click.option("-n", "count", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many.")
 @as_json
 def runs(count: int, json_: bool) -> int:
-    """What ran, when, with what result; the newest first. Notebooks that ran unattended from here follow."""
+    """What ran, when, with what result; the newest first. Flows, and notebooks that ran unattended from here, follow."""
     import msgspec
 
     from dataops.core.control import Control
+    from dataops.core.flow_control import FlowControl
     from dataops.workbook.notebook import list_outcomes
-    from dataops.workbook.report import notebooks_table, runs_table
+    from dataops.workbook.report import flows_table, notebooks_table, runs_table
     from dataops.workbook.run import runs_folder
     from dataops.workbook.stack import attach
 
     attach()
-    records, outcomes = Control("").records(count), list_outcomes(runs_folder(), count)
+    records, flows = Control("").records(count), FlowControl("").flows(count)
+    outcomes = list_outcomes(runs_folder(), count)
     if json_:
         listed = [{"folder": folder, **msgspec.to_builtins(outcome)} for folder, outcome in outcomes]
-        shown = {"runs": [msgspec.to_builtins(record) for record in records], "notebooks": listed}
+        shown = {"runs": msgspec.to_builtins(records), "flows": msgspec.to_builtins(flows), "notebooks": listed}
         click.echo(json.dumps(shown, ensure_ascii=False))
         return 0
     click.echo(runs_table(records).text())
+    if flows:
+        click.echo(f"\n{flows_table(flows).text()}")
     if outcomes:
         click.echo(f"\n{notebooks_table(outcomes).text()}")
     return 0

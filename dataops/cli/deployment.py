@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from dataops.batch import Batch
     from dataops.deploy.cloudformation import Change, Event
     from dataops.deploy.release import Release
-
-EMBEDDED_BUCKET = "dataops-artifacts"
+    from dataops.flow import FlowFile
 
 
 @click.command()
@@ -31,7 +30,7 @@ EMBEDDED_BUCKET = "dataops-artifacts"
     "-P", "--parameter", "given", multiple=True, metavar="NAME=VALUE", help="A parameter of the template; repeatable."
 )
 @click.option(
-    "--remove", "removed", multiple=True, metavar="BATCH", help="A batch that the stack is to hold no longer."
+    "--remove", "removed", multiple=True, metavar="NAME", help="A batch or flow that the stack is to hold no longer."
 )
 @click.option(
     "--zip",
@@ -63,14 +62,15 @@ def deploy(
     yes: bool,
     json_: bool,
 ) -> int:
-    """Deploy BATCHES (without any: all of stepfunctions/batches) as one stack: functions, machine, tables, schedules.
+    """Deploy BATCHES and flows (without any: all of stepfunctions) as one stack: functions, machines, tables, schedules.
 
     Shows what changes, then the events as they come. Nothing is dropped by omission: a batch that the stack holds is
     named, or removed with --remove. Refuses a zip that is not the code of this checkout.
     """
+    from dataops.deploy.flow import resolve_flow
     from dataops.deploy.release import build_release, require_name
-    from dataops.workbook.run import list_batches
-    from dataops.workbook.stack import attach
+    from dataops.workbook.flow import resolve_flows
+    from dataops.workbook.stack import EMBEDDED_BUCKET, attach
 
     require_name(stack)
     try:
@@ -81,8 +81,13 @@ def deploy(
         embedded, offline = None, True
     if delete:
         return _delete(stack, yes, dry_run, json_)
-    declared = _named(batches) if batches else [batch for batch in list_batches() if batch.batch not in removed]
-    release = build_release(declared, zip_path, workers)
+    declared, files = _named(batches) if batches else _all_but(removed)
+    if offline:
+        flows, notes = resolve_flows(files)
+        click.echo("\n".join(notes), err=True, nl=bool(notes))
+    else:
+        flows = [resolve_flow(flow, its) for flow, its in files]
+    release = build_release(declared, zip_path, workers, flows)
     if output:
         output.write_text(release.template_text, "utf-8")
         click.echo(str(output), err=True)
@@ -91,10 +96,25 @@ def deploy(
     return _deploy(release, stack, bucket or (EMBEDDED_BUCKET if embedded else None), given, removed, dry_run, json_)
 
 
-def _named(names: Iterable[str]) -> list[Batch]:
-    from dataops.workbook.run import find_batch
+def _named(names: Iterable[str]) -> tuple[list[Batch], list[FlowFile]]:
+    """The batches of these names with those of the flows, and the flows."""
+    from dataops.flow import FlowFile
+    from dataops.workbook.flow import find_batch_or_flow
 
-    return list({batch.batch: batch for batch in map(find_batch, names)}.values())
+    found = [find_batch_or_flow(name) for name in names]
+    flows = {of.flow.flow: of for of in found if isinstance(of, FlowFile)}
+    batches = {of.batch: of for of in found if not isinstance(of, FlowFile)}
+    for flow in flows.values():
+        batches = {**flow.batches, **batches}
+    return list(batches.values()), list(flows.values())
+
+
+def _all_but(removed: Sequence[str]) -> tuple[list[Batch], list[FlowFile]]:
+    from dataops.workbook.flow import list_flows
+    from dataops.workbook.run import list_batches
+
+    batches = [batch for batch in list_batches() if batch.batch not in removed]
+    return batches, [of for of in list_flows() if of.flow.flow not in removed]
 
 
 def _deploy(
@@ -109,15 +129,15 @@ def _deploy(
     import boto3
 
     from dataops.deploy.cloudformation import drop_change_set, execute, find_stack
-    from dataops.deploy.release import prepare, read_parameters, require_all_named
+    from dataops.deploy.release import prepare, read_parameters
 
     if bucket is None:
         raise click.UsageError("name a bucket in this region for zip and template: --bucket, or DATAOPS_BUCKET")
     client: Any = boto3.client("cloudformation")
     parameters = read_parameters(given, release)
-    require_all_named(find_stack(client, stack), release.batches, removed, stack)
     _echo_proof(release)
-    change_set = prepare({"s3": boto3.client("s3"), "cloudformation": client}, release, stack, bucket, parameters)
+    clients = {"s3": boto3.client("s3"), "cloudformation": client}
+    change_set = prepare(clients, release, stack, bucket, parameters, removed)
     changes = change_set.changes if change_set else ()
     if not json_:
         _echo_changes(changes, stack)
@@ -135,7 +155,12 @@ def _deploy(
         "outputs": there.outputs if there else {},
     }
     if json_:
-        told |= {"batches": list(release.batches), "zip": release.keys["CodeKey"], "executed": bool(events)}
+        told |= {
+            "batches": list(release.batches),
+            "flows": list(release.flows),
+            "zip": release.keys["CodeKey"],
+            "executed": bool(events),
+        }
         told |= {"changes": [of._asdict() for of in changes], "events": [of._asdict() for of in events]}
         click.echo(json.dumps(told, ensure_ascii=False))
     elif not dry_run:
@@ -183,7 +208,12 @@ def _summarize(release: Release, json_: bool) -> int:
     from dataops.workbook.table import Table
 
     if json_:
-        told = {"batches": list(release.batches), "zip": release.keys["CodeKey"], "resources": release.counts}
+        told = {
+            "batches": list(release.batches),
+            "flows": list(release.flows),
+            "zip": release.keys["CodeKey"],
+            "resources": release.counts,
+        }
         click.echo(json.dumps(told))
         return 0
     _echo_proof(release)

@@ -15,11 +15,11 @@ _REPLACEMENT = {"True": "is replaced", "Conditional": "may be replaced"}
 
 
 class StackInPlace(NamedTuple):
-    """A stack as it is: its status, the names of its parameters, its batches and its outputs."""
+    """A stack as it is: its status, the names of its parameters, of its batches and flows, and its outputs."""
 
     status: str
     parameters: frozenset[str]
-    batches: tuple[str, ...]
+    held: tuple[str, ...]
     outputs: dict[str, str]
 
 
@@ -71,7 +71,7 @@ def find_stack(client: Any, name: str) -> StackInPlace | None:
         return None
     parameters = frozenset(of["ParameterKey"] for of in found.get("Parameters", []))
     outputs = {of["OutputKey"]: of["OutputValue"] for of in found.get("Outputs", [])}
-    return StackInPlace(found["StackStatus"], parameters, _batches_of(client, name), outputs)
+    return StackInPlace(found["StackStatus"], parameters, _held_in(client, name), outputs)
 
 
 def make_change_set(
@@ -94,21 +94,33 @@ def make_change_set(
         )  # fmt: skip
     except ClientError as error:
         raise Permanent(f"stack {name}: CloudFormation refuses it: {error.response['Error']['Message']}") from error
-    described = _await_change_set(client, created["Id"])
-    if described["Status"] == "FAILED":
+    change_set = ChangeSet(created["Id"], name, there is None, ())
+    try:
+        described = _await_change_set(client, change_set.arn)
+        if described["Status"] != "FAILED":
+            return change_set._replace(changes=tuple(map(_change, _changes(client, change_set.arn))))
         reason = str(described.get("StatusReason", "no reason given"))
-        client.delete_change_set(ChangeSetName=created["Id"])
-        if "didn't contain changes" in reason or "No updates" in reason:
-            return None
-        raise Permanent(f"stack {name}: CloudFormation refuses the change set: {reason}")
-    return ChangeSet(created["Id"], name, there is None, tuple(map(_change, _changes(client, created["Id"]))))
+        if "didn't contain changes" not in reason and "No updates" not in reason:
+            raise Permanent(f"stack {name}: CloudFormation refuses the change set: {reason}")
+    except BaseException:
+        drop_change_set(client, change_set)
+        raise
+    drop_change_set(client, change_set)
+    return None
 
 
 def drop_change_set(client: Any, change_set: ChangeSet) -> None:
-    """Delete a change set that is not to be executed, and the empty stack that it was made with."""
+    """Delete a change set that is not to be executed, and the empty stack that it was made with.
+
+    That stack stays while it holds somebody else's change set, or when one has been executed meanwhile.
+    """
     client.delete_change_set(ChangeSetName=change_set.arn)
-    if change_set.creates:
-        client.delete_stack(StackName=change_set.stack)
+    if not change_set.creates:
+        return
+    (stack,) = client.describe_stacks(StackName=change_set.stack)["Stacks"]
+    others = client.list_change_sets(StackName=change_set.stack)["Summaries"]
+    if stack["StackStatus"] == "REVIEW_IN_PROGRESS" and not others:
+        client.delete_stack(StackName=stack["StackId"])
 
 
 def execute(client: Any, change_set: ChangeSet, poll: float = POLL_SECONDS) -> Iterator[Event]:
@@ -199,8 +211,8 @@ def _event(told: Mapping[str, Any]) -> Event:
     return Event(at, told["LogicalResourceId"], told["ResourceType"], told["ResourceStatus"], reason)
 
 
-def _batches_of(client: Any, name: str) -> tuple[str, ...]:
-    """The batches that the stack's template says it holds."""
+def _held_in(client: Any, name: str) -> tuple[str, ...]:
+    """The batches and flows that the stack's template says it holds."""
     body = client.get_template(StackName=name)["TemplateBody"]
     try:
         template = body if isinstance(body, dict) else parse_template(str(body))
@@ -209,4 +221,4 @@ def _batches_of(client: Any, name: str) -> tuple[str, ...]:
     ours = template.get("Metadata", {}).get("dataops")
     if ours is None:
         raise Permanent(f"stack {name}: was not made by `dataops deploy`; choose another name with --stack")
-    return tuple(ours["batches"])
+    return (*ours["batches"], *ours.get("flows", ()))

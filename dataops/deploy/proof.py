@@ -37,6 +37,9 @@ class FileProof(NamedTuple):
         return self.file.split("/")[0] not in ("pymysql", "msgspec")
 
 
+_LAMBDA = "<lambda>"
+
+
 def prove_code(content: bytes) -> list[FileProof]:
     """Each file of a zip held against what this process has imported, in order of name."""
     with zipfile.ZipFile(BytesIO(content)) as archive:
@@ -104,7 +107,8 @@ def _differences(source: bytes, module: ModuleType) -> set[str]:
     for function in _loaded_functions(vars(module), module.__name__):
         if function.__code__.co_filename == file:
             loaded.setdefault(function.__code__.co_qualname, set()).add(_print(function.__code__))
-    functions = {name for name in written.keys() | loaded.keys() if not _fits(written.get(name), loaded.get(name))}
+    asked = loaded.keys() | {name for name in written if not name.endswith(_LAMBDA)}  # a lambda may be an argument only
+    functions = {name for name in asked if not _fits(written.get(name), loaded.get(name))}
     return functions | {name for name, value in _constants(source) if _differs(vars(module).get(name), value)}
 
 
@@ -116,7 +120,7 @@ def _fits(written: set[Any] | None, loaded: set[Any] | None) -> bool:
 def _written_functions(code: CodeType) -> Iterator[CodeType]:
     """The functions that a module's or a class's body defines, those of classes in it included."""
     for part in code.co_consts:
-        if isinstance(part, CodeType) and not part.co_name.startswith("<"):
+        if isinstance(part, CodeType) and (part.co_name == _LAMBDA or not part.co_name.startswith("<")):
             if part.co_flags & CO_OPTIMIZED:
                 yield part
             else:

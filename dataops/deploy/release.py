@@ -18,6 +18,7 @@ from dataops.deploy.proof import FileProof, require_same_code, require_same_zip
 from dataops.deploy.tables import undeclared_keys
 from dataops.deploy.template import write_template
 from dataops.errors import BatchFileError, DataOpsError, Permanent
+from dataops.flow import Flow
 
 STACK_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,22}")
 """Names of functions and schedules begin with the stack's, and have 64 characters at most."""
@@ -28,10 +29,16 @@ class Release(NamedTuple):
     """What is deployed: the zip with its proof, the machine's definition and the composed template, as they are uploaded."""
 
     batches: tuple[str, ...]
+    flows: tuple[str, ...]
     zip: bytes
     proofs: tuple[FileProof, ...]
     definition: bytes
     template: dict[str, Any]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of its batches, then of its flows."""
+        return (*self.batches, *self.flows)
 
     @property
     def template_text(self) -> str:
@@ -50,8 +57,10 @@ class Release(NamedTuple):
         return {name: types.count(name) for name in sorted(set(types))}
 
 
-def build_release(batches: Sequence[Batch], zip_path: Path | None = None, workers: int = 4) -> Release:
-    """Build everything for these batches. Raises Permanent when imported code is not in the zip, or `zip_path` differs.
+def build_release(
+    batches: Sequence[Batch], zip_path: Path | None = None, workers: int = 4, flows: Sequence[Flow] = ()
+) -> Release:
+    """Build everything for these batches and flows (with their steps). Raises Permanent when imported code is not in the zip, or `zip_path` differs.
 
     The source is read only for key types that a batch does not declare.
     """
@@ -60,9 +69,9 @@ def build_release(batches: Sequence[Batch], zip_path: Path | None = None, worker
         require_same_zip(zip_path.read_bytes(), content, str(zip_path))
     proofs = require_same_code(content)
     codecs = {batch.batch: _read_codec(batch) for batch in batches if undeclared_keys(batch)}
-    template = compose(batches, codecs, workers=workers)
-    names = tuple(sorted(batch.batch for batch in batches))
-    return Release(names, content, tuple(proofs), DEFINITION.read_bytes(), template)
+    template = compose(batches, codecs, workers=workers, flows=flows)
+    names = tuple(sorted(batch.batch for batch in batches)), tuple(sorted(flow.flow for flow in flows))
+    return Release(*names, content, tuple(proofs), DEFINITION.read_bytes(), template)
 
 
 def require_name(stack: str) -> str:
@@ -73,15 +82,15 @@ def require_name(stack: str) -> str:
 
 
 def require_all_named(there: StackInPlace | None, named: Sequence[str], removed: Sequence[str], stack: str) -> None:
-    """Raises BatchFileError when the stack holds a batch that was neither named nor is to be removed."""
-    held = there.batches if there else ()
+    """Raises BatchFileError when the stack holds a batch or flow that was neither named nor is to be removed."""
+    held = there.held if there else ()
     if unknown := sorted(set(removed) - set(held)):
-        raise BatchFileError(f"stack {stack}: holds no batch {', '.join(unknown)}, so it cannot be removed")
+        raise BatchFileError(f"stack {stack}: holds no batch or flow {', '.join(unknown)}, so it cannot be removed")
     if both := sorted(set(removed) & set(named)):
-        raise BatchFileError(f"batch {', '.join(both)}: is both to be deployed and to be removed; choose one")
+        raise BatchFileError(f"{', '.join(both)}: is both to be deployed and to be removed; choose one")
     if missing := sorted(set(held) - set(named) - set(removed)):
         raise BatchFileError(
-            f"stack {stack}: also holds batch {', '.join(missing)}, which was not named: name it too, or say "
+            f"stack {stack}: also holds {', '.join(missing)}, which was not named: name it too, or say "
             f"{' '.join(f'--remove {name}' for name in missing)}"
         )
 
@@ -99,18 +108,24 @@ def read_parameters(given: Sequence[str], release: Release) -> dict[str, str]:
 
 
 def prepare(
-    clients: Mapping[str, Any], release: Release, stack: str, bucket: str, parameters: Mapping[str, str]
+    clients: Mapping[str, Any],
+    release: Release,
+    stack: str,
+    bucket: str,
+    parameters: Mapping[str, str],
+    removed: Sequence[str] = (),
 ) -> ChangeSet | None:
-    """Upload a release and make its change set, None where nothing changes.
+    """Upload a release and make its change set, None where nothing changes; nothing is uploaded where it is refused.
 
-    `clients` holds boto3's for s3 and cloudformation.
+    `clients` holds boto3's for s3 and cloudformation, `removed` the batches and flows that the stack is to hold no longer.
     """
-    url = upload(clients["s3"], release, bucket)
     there = find_stack(clients["cloudformation"], stack)
+    require_all_named(there, release.names, removed, stack)
     if there and there.status == "ROLLBACK_COMPLETE":
         raise Permanent(
             f"stack {stack}: its first deployment was rolled back; delete it (dataops deploy --delete), then deploy"
         )
+    url = upload(clients["s3"], release, bucket)
     wanted = frozenset(release.template["Parameters"])
     given = {**parameters, **release.keys, "CodeBucket": bucket}
     return make_change_set(clients["cloudformation"], stack, url, given, there, wanted)

@@ -3,6 +3,7 @@
 The names that notebooks use stand here.
 """
 
+from dataops.workbook.changes import preview_changes
 from dataops.workbook.diagram import draw_machine
 from dataops.workbook.inspect import open_source, require_rows
 from dataops.workbook.normalization import preview_normalization, require_storable
@@ -11,12 +12,13 @@ from dataops.workbook.preflight import preflight
 from dataops.workbook.progress import NotebookProgress
 from dataops.workbook.projection import preview_projection, require_projection
 from dataops.workbook.reconcile import reconcile_batch, require_agreement
-from dataops.workbook.report import counts_table, draw_outcome, rejections_table, require_success
+from dataops.workbook.report import cost_table, counts_table, draw_outcome, rejections_table, require_success
 from dataops.workbook.run import find_batch, run_batch
 from dataops.workbook.timeline import draw_consumption, draw_timeline
 
 __all__ = [
     "NotebookProgress",
+    "cost_table",
     "counts_table",
     "draw_consumption",
     "draw_machine",
@@ -26,6 +28,7 @@ __all__ = [
     "open_source",
     "package_batch",
     "preflight",
+    "preview_changes",
     "preview_normalization",
     "preview_projection",
     "reconcile_batch",

@@ -5,22 +5,36 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+import msgspec
 from rich.console import Console
 from rich.text import Text
 
-from dataops.workbook.report import counts_table
-from dataops.workbook.result import RunResult
+from dataops.workbook.report import counts_table, describe_limits, describe_publication, members_table
+from dataops.workbook.result import FlowResult, RunResult
 from dataops.workbook.table import Table, one_line
 
 
 def print_result(result: RunResult, console: Console) -> None:
-    """The run's counts and the seconds of its states, as tables; what was rejected or left out below them."""
+    """The run's counts and the seconds of its states, as tables; below them what limited it, was rejected or left out."""
     title = Text.assemble((one_line(result.record.batch), "bold"), f"  {result.status}  ({result.seconds:.1f} s)")
     tables = [counts_table(result).text()]
     if result.timed_states:
         states = [(state.name, f"{state.seconds:.2f}") for state in result.timed_states]
         tables.append(Table(("state", "seconds"), states, right=("seconds",)).text())
-    console.print(title, *map(Text, (*tables, *map(one_line, _notes(result)))), sep="\n", soft_wrap=True)
+    notes = [f"  {line}" for line in describe_limits(result.record)] + list(_notes(result))
+    console.print(title, *map(Text, (*tables, *map(one_line, notes))), sep="\n", soft_wrap=True)
+
+
+def print_flow(result: FlowResult, console: Console) -> None:
+    """What became of a flow and of each of its batches, as tables."""
+    title = Text.assemble((one_line(result.record.flow), "bold"), f"  {result.status}  ({result.seconds:.1f} s)")
+    notes = [f"  {line}" for line in (describe_publication(result), *result.record.unchecked)]
+    notes += [note for run in result.runs for note in _notes(msgspec.structs.replace(run, folder=None))]
+    if result.folder:
+        notes.append(f"  report: {os.path.relpath(result.folder / 'report.html')}")
+    states = [(state.name, f"{state.seconds:.2f}") for state in result.timed_states]
+    tables = [members_table(result).text(), Table(("state", "seconds"), states, right=("seconds",)).text()]
+    console.print(title, *map(Text, (*tables, *map(one_line, notes))), sep="\n", soft_wrap=True)
 
 
 def _notes(result: RunResult) -> Iterator[str]:

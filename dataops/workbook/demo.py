@@ -10,6 +10,7 @@ import pymysql
 from rich.console import Console
 
 from dataops.batch import Batch
+from dataops.core.mysql import execute, quote_name
 from dataops.errors import Permanent
 from dataops.local.mysqld import Flavor
 from dataops.local.sample import change_sample, write_sample
@@ -68,7 +69,7 @@ def open_server(info: ServerInfo, database: str | None = None) -> Connection:
 def _run_all(console: Console, title: str, folder: Path) -> list[RunResult]:
     results = []
     for batch in list_batches():
-        with ConsoleProgress(batch.batch) as progress:
+        with ConsoleProgress() as progress:
             result = run_batch(batch, create_target=True, progress=progress, folder=folder)
         if result.exit_status:
             raise Permanent(f"{batch.batch}: {result.status}: {result.record.cause}")
@@ -108,11 +109,8 @@ def _show_verdict(
 
 
 def _count(connection: Connection, table: str) -> int:
-    with connection.cursor() as cursor:
-        connection.commit()
-        cursor.execute(f"SELECT COUNT(*) FROM `{table}`")
-        row: Any = cursor.fetchone()
-        return int(row[0])
+    connection.commit()
+    return int(execute(connection, f"SELECT COUNT(*) FROM {quote_name(table)}")[0][0])
 
 
 def _count_items(client: Any, batch: Batch) -> int:

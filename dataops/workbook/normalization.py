@@ -13,7 +13,8 @@ from dataops.batch import Batch, EmptyString
 from dataops.core.convert import Raw
 from dataops.core.digest import canonical_row
 from dataops.core.item import Attribute, Item, item_size
-from dataops.core.normalize import Codec, Field, Rejection, Row, key_text
+from dataops.core.normalize import Codec, Field, Row, key_text
+from dataops.core.records import Rejection
 from dataops.errors import BatchFileError, SchemaMismatch
 from dataops.workbook.table import Table
 from dataops.workbook.walk import SourceWalk

@@ -13,10 +13,13 @@ from dataops.core.checks import Check
 from dataops.errors import Permanent
 from dataops.workbook.run import list_batches
 from dataops.workbook.stack import attach, deploy_to_stack
-from dataops.workbook.table import Table
+from dataops.workbook.table import Badge, Table
 
 WAIT_SECONDS = 900
-MARKS = {"ok": "✓ ok", "warning": "! warning", "failed": "✗ failed", "not tried": "- not tried"}
+MARKS = {
+    "ok": Badge("✓ ok", "#387a48"), "warning": Badge("! warning", "#8a6a1b"), "failed": Badge("✗ failed", "#b93a32"),
+    "not tried": Badge("- not tried", "#626c78"),
+}  # fmt: skip
 
 
 class Preflight(msgspec.Struct, frozen=True):
@@ -43,7 +46,7 @@ class Preflight(msgspec.Struct, frozen=True):
 
     def table(self) -> Table:
         """A line for each check: side, check, how it is, what to do."""
-        rows = [(check.side, check.check, MARKS[check.status], check.remedy) for check in self.checks]
+        rows = [(check.side, check.check, MARKS[check.status], check.remedy or "–") for check in self.checks]
         return Table(("side", "check", "status", "what to do"), rows, caption=self.summary(), wrapped=("what to do",))
 
     def to_json(self) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from decimal import Decimal
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 from unicodedata import east_asian_width
 
 if TYPE_CHECKING:
@@ -17,10 +17,24 @@ SHOWN, TITLE = 60, 2000
 _TABLE = "border-collapse:collapse;font:13px system-ui,sans-serif;margin:4px 0"
 _HEAD = "text-align:{align};vertical-align:bottom;padding:4px 8px;border-bottom:2px solid #8a93a0;font-weight:600"
 _CELL = "text-align:{align};padding:3px 8px;border-bottom:1px solid rgba(138,147,160,.35);white-space:{space}"
-_WRAP = "pre-wrap;min-width:8em;max-width:28em"
+_WRAP = "pre-wrap;overflow-wrap:anywhere;min-width:12em;max-width:28em"
 _MARK = '<span style="opacity:.7;font-style:italic">{}</span>'
+_BADGE = "color:#fff;border-radius:3px;padding:1px 6px"
 _CONTROLS = {code: chr(0x2400 + code) for code in range(32)} | {code: f"\\x{code:02x}" for code in range(128, 160)}
 _CONTROLS |= {ord("\n"): "⏎", ord("\t"): "⇥", 127: "␡"}
+
+
+class Badge(str):
+    """A text that HTML shows in white on `colour`, which must be dark enough for it: so it is seen in either theme."""
+
+    __slots__ = ("colour",)
+    colour: str
+
+    def __new__(cls, text: str, colour: str) -> Self:
+        """A text with its colour."""
+        badge = super().__new__(cls, text)
+        badge.colour = colour
+        return badge
 
 
 class Table:
@@ -108,6 +122,8 @@ def _cell(value: Any, align: str, wrapped: bool) -> str:
         if value is None or value == ""
         else escape(_cut(text, limit))
     )
+    if isinstance(value, Badge):
+        shown = f'<span style="{_BADGE};background:{value.colour}">{shown}</span>'
     title = f' title="{escape(text[:TITLE])}{"…" if len(text) > TITLE else ""}"' if limit and len(text) > limit else ""
     return f'<td style="{_CELL.format(align=align, space=_WRAP if wrapped else "pre")}"{title}>{shown}</td>'
 

@@ -10,13 +10,18 @@ import boto3
 import pytest
 from click.testing import CliRunner
 
-from dataops.cli.deployment import EMBEDDED_BUCKET, deploy
+from dataops.cli.deployment import deploy
 from dataops.deploy.asl import count_events
 from dataops.deploy.cloudformation import execute, find_stack, make_change_set
 from dataops.deploy.package import build_zip, handlers
+from dataops.deploy.release import build_release
 from dataops.errors import BatchFileError, Permanent
+from dataops.flow import read_flow_file
+from dataops.workbook.changes import preview_changes
 from dataops.workbook.demo import open_server
-from dataops.workbook.run import run_batch
+from dataops.workbook.flow import run_flow
+from dataops.workbook.run import find_batch, run_batch
+from dataops.workbook.stack import EMBEDDED_BUCKET
 from tests.samples import batch_of
 
 NAME = "deployed"
@@ -46,7 +51,9 @@ def write_batch(folder, name, schedule="rate(1 day)"):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("batches")
+    folder = tmp_path_factory.mktemp("deployed") / "batches"
+    folder.mkdir()
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -117,9 +124,35 @@ def test_a_batch_runs_through_what_was_deployed(first, stack, tmp_path, monkeypa
     )
 
 
+def test_a_flow_runs_through_its_own_machine_until_it_is_removed(first, stack, folder, tmp_path, monkeypatch):
+    path = folder.with_name("flows") / "evening.yml"
+    path.parent.mkdir()
+    path.write_text('flow: evening\nschedule: {expression: "rate(1 day)"}\nbatches: [parcels]\n')
+    done = deployed(path)
+    assert (done["batches"], done["flows"]) == (["parcels"], ["evening"])
+    actions = {of["resource"]: of["action"] for of in done["changes"]}
+    expected = {"EveningFlowMachine": "Add", "EveningFlowSchedule": "Add", "ParcelsSchedule": "Remove"}
+    assert expected.items() <= actions.items()
+    monkeypatch.setenv("DATAOPS_STATE_MACHINE_ARN", done["outputs"]["StateMachine"])
+    monkeypatch.setenv("DATAOPS_CONTROL_TABLE", done["outputs"]["ControlTable"])
+    result = run_flow(*read_flow_file(path), folder=tmp_path)
+    assert (result.status, f":{NAME}-flow-evening:" in result.record.execution) == ("succeeded", True)
+    assert [f":{NAME}-batch:" in of.record.execution for of in result.runs] == [True]
+    with pytest.raises(BatchFileError, match="also holds evening, which was not named"):
+        deployed(folder / "parcels.yml")
+    left = deployed(folder / "parcels.yml", "--remove", "evening")
+    assert {of["resource"]: of["action"] for of in left["changes"]}["EveningFlowMachine"] == "Remove"
+
+
 def test_nothing_is_dropped_by_omission(first, folder):
-    with pytest.raises(BatchFileError, match=r"also holds batch parcels, which was not named.*--remove parcels"):
+    with pytest.raises(BatchFileError, match=r"also holds parcels, which was not named.*--remove parcels"):
         deployed(write_batch(folder, "letters"))
+
+
+def test_a_preview_tells_of_a_batch_that_would_be_dropped(first, folder):
+    found = preview_changes(build_release([find_batch(str(write_batch(folder, "letters")))]), NAME)
+    assert "--remove parcels" in found.refused
+    assert found.changes == ()
 
 
 def test_a_second_batch_and_a_changed_schedule_are_an_update_and_a_deletion_keeps_the_tables(first, folder):
@@ -140,7 +173,8 @@ def test_a_second_batch_and_a_changed_schedule_are_an_update_and_a_deletion_keep
     kept = deployed("--delete", "--yes")["kept"]
     assert kept == [f"{NAME}-control", "letters-items"]
     assert find_stack(boto3.client("cloudformation"), NAME) is None
-    tables = boto3.client("dynamodb").list_tables()["TableNames"]
+    pages = boto3.client("dynamodb").get_paginator("list_tables").paginate()
+    tables = [name for page in pages for name in page["TableNames"]]
     assert {*kept, "parcels-items"} <= set(tables)
 
 

@@ -27,7 +27,11 @@ def outer(function):
 def enrich(row):
     return {**row, "n": 1}
 
+FIRST = min([3, 4], key=lambda of: -of)
+
 class Kind:
+    twice = lambda row: row * 2
+
     @property
     def name(self):
         return "a"
@@ -85,6 +89,11 @@ def test_every_module_imported_here_is_in_the_zip_as_it_is_here():
 def test_a_file_that_was_edited_after_its_import_is_told_with_what_differs(edit, old, new, named):
     with pytest.raises(Permanent, match=rf"enriching.py: {named}: what is imported here is not what the zip holds"):
         require_same_code(edit(old, new))
+
+
+def test_a_lambda_that_is_kept_is_proven_like_a_function(edit):
+    with pytest.raises(Permanent, match=r"enriching.py: Kind.<lambda>: what is imported here"):
+        require_same_code(edit("row * 2", "row * 3"))
 
 
 @pytest.mark.parametrize("new", ["LIMIT = 3  # rows", "LIMIT = 3\n\n"])

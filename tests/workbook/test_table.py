@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataops.workbook.table import SHOWN, TITLE, Table
+from dataops.workbook.table import SHOWN, TITLE, Badge, Table
 
 
 def cells(table: Table) -> list[str]:
@@ -142,3 +142,10 @@ def test_a_wrapped_column_shows_its_texts_whole():
     assert long in table._repr_html_()
     assert "title=" not in table._repr_html_()
     assert long in repr(table)
+
+
+def test_a_badge_is_coloured_in_html_and_a_text_elsewhere():
+    table = Table(["status"], [[Badge("<ok>", "#387a48")]])
+    (badge,) = ElementTree.fromstring(table._repr_html_()).iter("span")
+    assert (badge.text, "background:#387a48" in badge.get("style")) == ("<ok>", True)
+    assert table.text().splitlines()[-1] == "<ok>"
