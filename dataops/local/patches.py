@@ -10,6 +10,8 @@ import base64
 import json
 import re
 import time
+import uuid
+from datetime import datetime
 from typing import Any
 
 from dataops.local.sandbox import FunctionSpec, SandboxPool
@@ -27,6 +29,8 @@ def apply_patches(pool: SandboxPool) -> None:
     stay_stopped()
     keep_reason_of_stop()
     describe_ends()
+    spell_start_execution()
+    list_children_of_maps()
 
 
 def invoke_in_sandbox(pool: SandboxPool) -> None:
@@ -231,3 +235,64 @@ def keep_reason_of_stop() -> None:
 
     stop_execution.original = original  # type: ignore[attr-defined]  # mypy gives functions no attributes
     setattr(StepFunctionResponse, "stop_execution", stop_execution)  # noqa: B010
+
+
+def spell_start_execution() -> None:
+    """Defect: a Task that starts an execution crashes: names such as StateMachineArn are not spelt as the API does."""
+    from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_sfn import (
+        StateTaskServiceSfn,
+    )
+
+    def spell_parameters(self: Any, parameters: dict[str, Any], *_: Any, **__: Any) -> None:
+        for name in list(parameters):
+            value = parameters.pop(name)
+            text = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+            parameters[name[0].lower() + name[1:]] = text
+
+    def spell_response(self: Any, response: dict[str, Any], *_: Any, **__: Any) -> None:
+        for name in list(response):
+            value = response.pop(name)
+            response[name[0].upper() + name[1:]] = value.isoformat() if isinstance(value, datetime) else value
+
+    setattr(StateTaskServiceSfn, "_normalise_parameters", spell_parameters)  # noqa: B010
+    setattr(StateTaskServiceSfn, "_normalise_response", spell_response)  # noqa: B010
+
+
+def list_children_of_maps() -> None:
+    """Defect: the executions of a DISTRIBUTED Map cannot be listed, and their histories are thrown away."""
+    from moto.core.responses import ActionResult
+    from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.itemprocessor import (
+        distributed_item_processor_worker as module,
+    )
+    from moto.stepfunctions.parser.asl.eval.event.event_manager import EventManager
+    from moto.stepfunctions.responses import StepFunctionResponse as Response
+
+    worker = module.DistributedItemProcessorWorker
+    eval_job = getattr(worker._eval_job, "original", worker._eval_job)
+    list_executions = getattr(Response.list_executions, "original", Response.list_executions)
+    get_history = getattr(Response.get_execution_history, "original", Response.get_execution_history)
+    children: dict[str, tuple[str, EventManager]] = {}
+
+    def eval_job_with_history(self: Any, env: Any, job: Any) -> None:
+        machine = self._map_run_record.map_state_machine_arn.replace(":stateMachine:", ":execution:")
+        env.event_manager = EventManager()
+        children[f"{machine}:{uuid.uuid4()}"] = self._map_run_record.map_run_arn, env.event_manager
+        eval_job(self, env, job)
+
+    def list_executions_of_map(self: Any) -> Any:
+        wanted = self._get_param("mapRunArn")
+        if not wanted:
+            return list_executions(self)
+        found = [{"executionArn": arn, "mapRunArn": run} for arn, (run, _) in list(children.items()) if run == wanted]
+        return ActionResult({"executions": found})
+
+    def get_history_of_child(self: Any) -> Any:
+        child = children.get(self._get_param("executionArn"))
+        return ActionResult({"events": child[1].get_event_history()}) if child else get_history(self)
+
+    eval_job_with_history.original = eval_job  # type: ignore[attr-defined]  # mypy gives functions no attributes
+    list_executions_of_map.original = list_executions  # type: ignore[attr-defined]  # mypy gives functions no attributes
+    get_history_of_child.original = get_history  # type: ignore[attr-defined]  # mypy gives functions no attributes
+    setattr(worker, "_eval_job", eval_job_with_history)  # noqa: B010
+    setattr(Response, "list_executions", list_executions_of_map)  # noqa: B010
+    setattr(Response, "get_execution_history", get_history_of_child)  # noqa: B010

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from dataops.local.patches import _exceeds
+from dataops.local.registry import ROLE
+from dataops.workbook.usage import count_transitions, list_invocations
 from tests.local.functions import wait_for
 
 RAISES = "class Permanent(Exception): pass\nclass Retryable(Exception): pass\n"
@@ -211,3 +214,49 @@ def test_history_names_the_states_entered(states: Any, run_machine: Any) -> None
     }}  # fmt: skip
     arn = run_machine(definition)["executionArn"]
     assert entered_states(states, arn) == {"First", "Both", "Left", "Right"}
+
+
+CHILD = {
+    "StartAt": "Bad?",
+    "States": {
+        "Bad?": {"Type": "Choice", "Choices": [{"Variable": "$.bad", "BooleanEquals": True, "Next": "Bad"}], "Default": "Good"},
+        "Bad": {"Type": "Fail", "Error": "Permanent", "Cause": "told to"},
+        "Good": {"Type": "Pass", "Result": {"answer": 42}, "End": True},
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("bad", "status"), [(False, "SUCCEEDED"), (True, "FAILED")])
+def test_a_task_starts_an_execution_and_waits_for_its_end(
+    states: Any, run_machine: Any, bad: bool, status: str
+) -> None:
+    machine = states.create_state_machine(name=f"child-{bad}", definition=json.dumps(CHILD), roleArn=ROLE)
+    given = {"StateMachineArn": machine["stateMachineArn"], "Name": f"child-{bad}", "Input": {"bad": bad}}
+    waiting = task("arn:aws:states:::states:startExecution.sync:2", Parameters=given)
+    done = run_machine(waiting, {})
+    assert done["status"] == status
+    if bad:
+        assert (done["error"], json.loads(done["cause"])["Cause"]) == ("States.TaskFailed", "told to")
+    else:
+        assert (done["output"]["Name"], done["output"]["Output"]) == ("child-False", {"answer": 42})
+
+
+def test_each_child_of_a_map_has_a_history_of_its_own(run_machine: Any, states: Any) -> None:
+    done = run_machine(distributed_map(FAIL_ON_2), {"items": [1, 3]})
+    (run,) = states.list_map_runs(executionArn=done["executionArn"])["mapRuns"]
+    children = states.list_executions(mapRunArn=run["mapRunArn"])["executions"]
+    entered = [entered_states(states, child["executionArn"]) for child in children]
+    assert entered == [{"Two?", "Fine"}, {"Two?", "Fine"}]
+    parents = states.list_executions(stateMachineArn=done["stateMachineArn"])["executions"]
+    assert [of["executionArn"] for of in parents] == [done["executionArn"]]
+
+
+def test_a_function_that_is_tried_again_is_there_for_each_try(
+    run_machine: Any, states: Any, make_function: Any
+) -> None:
+    function = make_function(RAISES + "def handler(event, context): raise Retryable('x')")
+    retry = [{"ErrorEquals": ["Retryable"], "IntervalSeconds": 1, "MaxAttempts": 2, "BackoffRate": 1.0}]
+    done = run_machine(task(function, Retry=retry))
+    events = states.get_execution_history(executionArn=done["executionArn"])["events"]
+    assert [name for name, _ in list_invocations(events)] == [function] * 3
+    assert count_transitions(events) == 3
