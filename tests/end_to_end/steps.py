@@ -6,13 +6,15 @@ import os
 
 import msgspec
 
+from dataops.core.account import account_rows
+from dataops.core.close import close_run
 from dataops.core.control import Control
-from dataops.core.copy import account_rows, copy_chunk
+from dataops.core.copy import copy_chunk
 from dataops.core.dynamodb import dynamodb_client
 from dataops.core.load import load_segment, prepare_staging
 from dataops.core.normalize import Codec
 from dataops.core.plan import PlanRequest, plan_run
-from dataops.core.publish import close_run, publish
+from dataops.core.publish import publish
 from dataops.core.reconcile import verify_source, verify_staging
 from dataops.core.sweep import sweep_stale
 from dataops.core.task import Task

@@ -15,6 +15,7 @@ import yaml
 
 from dataops.core.control import Control
 from dataops.core.records import Record
+from dataops.core.rowcode import STEPS
 from dataops.local.stack import runtime_folder
 from dataops.workbook.demo import open_server
 from tests.samples import declared
@@ -166,7 +167,11 @@ def test_runs_shows_a_cause_as_it_is(stack):
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
-        (["run", "ordes"], 2, "dataops: batch 'ordes': is not in stepfunctions/batches (did you mean orders?)"),
+        (
+            ["run", "ordes"],
+            2,
+            "dataops: 'ordes': is neither in stepfunctions/batches nor in stepfunctions/flows (did you mean orders?)",
+        ),
         (["run", "gone.yml"], 2, "dataops: gone.yml: cannot be read: No such file or directory"),
         (["run", "bad.yml"], 2, "dataops: bad.yml: on_rejekt: unknown key (did you mean on_reject?)"),
         (["run"], 2, "Error: name a BATCH, or give --resume RUN"),
@@ -267,6 +272,20 @@ def test_a_notebook_with_wrong_parameters_is_refused(stack, tmp_path, arguments,
     assert message in done.stderr.splitlines()[-1]
 
 
+def test_the_code_of_a_batch_is_printed_as_it_runs(stack, tmp_path):
+    done = dataops("code", "orders", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    names = {"steps": STEPS}
+    exec(done.stdout, names)
+    assert names["read_rows"](b"", "", 0, 0, [], []) == (0, -1)
+    assert names["row_texts"]([], {}) == []
+    refused = dataops("code", "customers", cwd=tmp_path)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert (
+        refused.stderr == "dataops: customers: its rows are read one by one, by no function of their own: a transform\n"
+    )
+
+
 def test_every_command_has_help(stack):
     commands = re.findall(r"^  (\w+) ", dataops("--help").stdout.partition("Commands:")[2], re.MULTILINE)
     assert set(commands) == {
@@ -287,6 +306,8 @@ def test_every_command_has_help(stack):
         "schedule",
         "check",
         "deploy",
+        "bench",
+        "code",
     }
     for command in commands:
         assert len(dataops(command, "--help").stdout.splitlines()) > 4

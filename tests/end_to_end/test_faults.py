@@ -152,7 +152,8 @@ def test_a_second_run_of_a_running_batch_is_refused_and_the_first_goes_on(case):
 
 
 @pytest.mark.one_server
-def test_ctrl_c_stops_the_execution_and_rolls_back(case, elsewhere):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_sigterm_stop_the_execution_and_roll_back(case, elsewhere, number):
     slow(case)
     case.target("CREATE TABLE {t} (id INT PRIMARY KEY, v VARCHAR(50))")
     case.target("INSERT INTO {t} VALUES (1, 'old')")
@@ -170,7 +171,7 @@ def test_ctrl_c_stops_the_execution_and_rolls_back(case, elsewhere):
     for line in process.stderr:
         if "chunks" in line:
             break
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 1
     assert "was asked to stop" in errors.splitlines()[-1]

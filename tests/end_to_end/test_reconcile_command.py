@@ -13,8 +13,8 @@ from dataops.core.connection import open_connection
 from dataops.core.control import Control
 from dataops.core.describe import describe_table
 from dataops.core.dynamodb import dynamodb_client
+from dataops.core.lease import REPAIR, REPAIR_SECONDS
 from dataops.core.normalize import Codec
-from dataops.core.plan import REPAIR, REPAIR_SECONDS
 from dataops.deploy.tables import ensure_table
 from dataops.errors import LeaseHeld, Permanent
 from dataops.workbook.reconcile import compare_batch, repair_batch

@@ -2,8 +2,10 @@
 
 import pytest
 
+from dataops.core import copy
+from dataops.core.account import account_rows
 from dataops.core.control import Control
-from dataops.core.copy import account_rows, copy_chunk
+from dataops.core.copy import copy_chunk
 from dataops.core.dynamodb import Page, query_page
 from dataops.core.load import load_segment, prepare_staging
 from dataops.core.normalize import Rejection
@@ -54,12 +56,14 @@ def test_a_copy_stops_in_time_and_goes_on_from_its_cursor(task, case):
     assert len(case.items()) == ROWS
 
 
-def test_a_copy_killed_before_it_recorded_its_page_counts_it_once(task, case, monkeypatch):
+@pytest.mark.parametrize(("seconds", "written"), [(0, 1000), (600, 1250)], ids=["a page", "all pages of a second"])
+def test_a_copy_killed_before_it_recorded_its_pages_counts_them_once(task, case, monkeypatch, seconds, written):
+    monkeypatch.setattr(copy, "TELL_SECONDS", seconds)
     monkeypatch.setattr(Control, "save_chunk", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         copy_chunk(task, 0, never)
     monkeypatch.undo()
-    assert len(case.items()) == 1000
+    assert len(case.items()) == written
     copy_all(task)
     assert sum(chunk.items for chunk in task.control.chunks()) == ROWS == len(case.items())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
@@ -52,3 +53,13 @@ class Rules(Generic[Asked, Answer]):
         with self._lock:
             self.seen.append(name)
             return next((rule for picked, rule in self._rules if picked(asked)), self._otherwise)
+
+
+def late(rule: Callable[[Asked], Answer], seconds: float) -> Callable[[Asked], Answer]:
+    """What a rule gives, so much later."""
+
+    def answer(asked: Asked) -> Answer:
+        time.sleep(seconds)
+        return rule(asked)
+
+    return answer

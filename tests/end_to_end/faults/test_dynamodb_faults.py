@@ -6,13 +6,18 @@ import time
 
 import pytest
 
+from dataops.core import aws, copy
 from dataops.core.control import Control
+from dataops.core.copy import copy_chunk
 from dataops.core.dynamodb import Access, dynamodb_client, get_item
 from dataops.core.pace import ATTEMPTS, Patience
+from dataops.core.writers import BATCH_ITEMS
 from dataops.deploy import machine
+from dataops.errors import Unprocessed
 from tests.end_to_end.conftest import Case
 from tests.end_to_end.faults.conftest import assert_failed, assert_survived, fill
 from tests.end_to_end.faults.dynamodb_proxy import DynamoDBProxy, Reply, drop_after, drop_before, error
+from tests.end_to_end.steps import never, planned
 
 pytestmark = pytest.mark.one_server
 
@@ -122,7 +127,7 @@ def test_unprocessed_items_are_sent_again(few, dynamodb, share):
 
 
 def test_items_that_stay_unprocessed_fail_the_run_and_are_listed(few, dynamodb, hasty):
-    stuck = [{"id": {"N": "30"}}, {"id": {"N": "26"}}]
+    stuck, held = [{"id": {"N": "30"}}, {"id": {"N": "26"}}], []
 
     def keep_back(call):
         ((table, requests),) = call.body["RequestItems"].items()
@@ -130,6 +135,8 @@ def test_items_that_stay_unprocessed_fail_the_run_and_are_listed(few, dynamodb, 
         rest = [request for request in requests if request not in back]
         if rest:
             call.forward({"RequestItems": {table: rest}})
+        if back:
+            held.append(back)
         return Reply(200, {"UnprocessedItems": {table: back} if back else {}})
 
     dynamodb.add(keep_back, data_of(few, "BatchWriteItem"))
@@ -137,9 +144,22 @@ def test_items_that_stay_unprocessed_fail_the_run_and_are_listed(few, dynamodb, 
     listed = [json.loads(line) for line in (result.folder / "unprocessed.jsonl").read_text().splitlines()]
     assert sorted(of["key"]["id"] for of in listed) == ["26", "30"]
     assert {(of["column"], of["reason"]) for of in listed} == {("", "stayed unprocessed in DynamoDB")}
-    assert dynamodb.seen.count(f"BatchWriteItem {few.name}") == 2 * (1 + ATTEMPTS)
+    assert len(held) == 2 * ATTEMPTS
     dynamodb.clear()
     assert_failed(few, result, f"2 items stayed unprocessed in {ATTEMPTS} attempts", "unprocessed.jsonl")
+
+
+def test_what_stays_unprocessed_is_listed_where_the_chunk_stands(rows, dynamodb, monkeypatch):
+    """The second page fails before the first was recorded."""
+    monkeypatch.setattr(copy, "TELL_SECONDS", 600)
+    monkeypatch.setenv("AWS_EXECUTION_ENV", "AWS_Lambda_python3.12")  # the proxy's rules are for functions
+    monkeypatch.setattr(aws, "_made", [])  # a session knows for ever where it was made
+    task = planned(rows, "run-1")
+    dynamodb.add(give_back(1.0), data_of(rows, "BatchWriteItem"), times=range(1000 // BATCH_ITEMS, 1000))
+    with task, pytest.raises(Unprocessed):
+        copy_chunk(task, 0, never)
+    assert task.control.chunk(0).rows == 1000
+    assert [int(row.key["id"]) for row in task.control.unprocessed()] == list(range(1001, 1001 + BATCH_ITEMS))
 
 
 def test_items_that_a_later_attempt_has_written_are_not_listed(few, dynamodb, hasty):

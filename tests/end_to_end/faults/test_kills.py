@@ -4,9 +4,13 @@ import random
 
 import pytest
 
+from dataops.core.writers import BATCH_ITEMS
 from tests.end_to_end.faults import dynamodb_proxy, mysql_proxy
-from tests.end_to_end.faults.conftest import assert_survived, fill
+from tests.end_to_end.faults.conftest import ROWS, assert_survived, fill
+from tests.end_to_end.faults.rules import late
 
+CHUNKS, PAGE_ROWS = 2, 1000
+"""The chunks of a run with one worker, each of two pages, and the rows of the first."""
 RUNS, KILLS = 2, 3
 """Random kills: so many runs of either mode on either kind of server, each with so many."""
 
@@ -40,8 +44,8 @@ DYNAMODB = {
 """State -> what it tells DynamoDB, and the how manieth of such calls the kill strikes (-1: the last of a clean run)."""
 
 STATEMENTS = {
-    "swap": [["CREATE TABLE", "REPLACE INTO", "RENAME TABLE", "DROP TABLE"]],
-    "upsert": [["CREATE TABLE", "REPLACE INTO", "DELETE t", "UPDATE"], ["INSERT INTO", "COMMIT", "DROP TABLE"]],
+    "swap": [["CREATE TABLE", "LOAD DATA", "RENAME TABLE", "DROP TABLE"]],
+    "upsert": [["CREATE TABLE", "LOAD DATA", "DELETE t", "UPDATE"], ["INSERT INTO", "COMMIT", "DROP TABLE"]],
 }
 """Mode -> what its functions ask of the target, a run's worth each."""
 
@@ -72,6 +76,19 @@ def test_a_function_killed_at_a_call_to_dynamodb_changes_nothing(copied, dynamod
         assert_survived(copied, copied.run())
         assert all(killed)
         change(copied)
+
+
+@pytest.mark.one_server
+@pytest.mark.parametrize(("kill", "again"), [("kill_before", PAGE_ROWS), ("kill_after", 0)])
+def test_a_copy_killed_within_a_chunk_goes_on_from_its_cursor(rows, dynamodb, kill, again):
+    """A page takes over a second, and so is recorded."""
+    dynamodb.add(late(lambda call: call.forward(), 0.6), items("BatchWriteItem")(rows))
+    killed = dynamodb.add(getattr(dynamodb_proxy, kill), control("chunk#")(rows), [CHUNKS])  # Plan has saved each
+    result = rows.run(workers=1)
+    assert_survived(rows, result)
+    assert killed == [CHUNKS]
+    assert [chunk.rows for chunk in result.copied] == [ROWS // CHUNKS] * CHUNKS
+    assert dynamodb.seen.count(f"BatchWriteItem {rows.name}") == (ROWS + again) / BATCH_ITEMS
 
 
 @pytest.mark.parametrize(("mode", "statements"), [(mode, part) for mode in STATEMENTS for part in STATEMENTS[mode]])

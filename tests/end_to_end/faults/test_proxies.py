@@ -25,6 +25,6 @@ def test_a_function_is_killed_after_its_write_and_runs_again(rows, dynamodb):
 
 def test_a_statement_is_done_and_its_reply_lost(rows, proxied):
     proxy = proxied("target")
-    cut = proxy.add(cut_after, begins("REPLACE INTO"), times=[1])
+    cut = proxy.add(cut_after, begins("LOAD DATA"), times=[1])
     assert_survived(rows, rows.run())
     assert cut == [1]
