@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias, get_args
@@ -18,6 +17,8 @@ _FORMS = {"read": ", {query: {partition_key: V}} or {index: NAME}", "projection"
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """` (did you mean X?)`, or nothing where no known name is near."""
+    import difflib  # only what is wrong needs it
+
     near = difflib.get_close_matches(name, list(known), n=1)
     return f" (did you mean {near[0]}?)" if near else ""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 NAMED = set(re.findall(r"`(test_\w+\.py)(?:::(\w+))?`", (ROOT / "docs" / "faults.md").read_text("utf-8")))
-NO_FAULTS = {"test_proxies.py", "test_permissions.py"}
+NO_FAULTS = {"test_proxies.py", "test_permissions.py", "test_canary_faults.py"}
 
 
 def functions_of(path):

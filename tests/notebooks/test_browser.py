@@ -27,7 +27,7 @@ OPTIONS = [
 ]  # fmt: skip
 NAMES = sorted(path.name for path in NOTEBOOKS.glob("*.ipynb"))
 PATIENCE = 90_000
-TALL = 9_000
+TALL = 14_000
 """Pixels: a window in which a whole notebook is in sight, and so on its picture."""
 EVIL = "<script>window.hit = 1</script><img src=x onerror='window.hit = 1'>"
 PROBE = """
