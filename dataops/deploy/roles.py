@@ -183,31 +183,34 @@ def _is_wide(resource: Any) -> bool:
     return text == "*" or ("*" in name and not _OWN_NAME.search(name))
 
 
+class _Reach(NamedTuple):
+    """How far a role reaches with one action: what it may use beyond what is wanted, and what it may not use of that."""
+
+    beyond: list[Fault]
+    lacking: list[Fault]
+
+
 def _check_machines(template: Mapping[str, Any], held: Mapping[str, set[str]]) -> Iterator[Fault]:
-    """A machine's role invokes exactly the functions of its definition."""
+    """A machine's role invokes exactly the functions of its definition; what a role of ours has beyond them is told by ALLOWED."""
     for name, properties in of_type(template, "AWS::StepFunctions::StateMachine"):
         used = {_target(arn) for arn in properties.get("DefinitionSubstitutions", {}).values()}
         functions = {of for of, _ in of_type(template, "AWS::Lambda::Function")} & used
-        role, who = _target(properties.get("RoleArn")), f"machine {name}"
-        for fault in _check_reach(template, role, "lambda:InvokeFunction", functions, who, exactly=True):
-            if role not in held or " also needs " in fault.what:
-                yield fault
+        role = _target(properties.get("RoleArn"))
+        reach = _reach(template, role, "lambda:InvokeFunction", functions, f"machine {name}")
+        yield from reach.lacking if role in held else reach.beyond + reach.lacking
 
 
 def _check_schedules(template: Mapping[str, Any], held: Mapping[str, set[str]]) -> Iterator[Fault]:
-    """A role that Scheduler or EventBridge takes starts the stack's machines and nothing else."""
+    """A role that Scheduler or EventBridge takes starts the stack's machines and nothing else; it need not start all."""
     machines = {name for name, _ in of_type(template, "AWS::StepFunctions::StateMachine")}
     for name, properties in of_type(template, "AWS::IAM::Role"):
         trusted = str(properties.get("AssumeRolePolicyDocument"))
         if name not in held and ("scheduler.amazonaws.com" in trusted or "events.amazonaws.com" in trusted):
-            yield from _check_reach(template, name, "states:StartExecution", machines, "a schedule", exactly=False)
+            yield from _reach(template, name, "states:StartExecution", machines, "a schedule").beyond
 
 
-def _check_reach(
-    template: Mapping[str, Any], role: str, action: str, wanted: set[str], who: str, *, exactly: bool
-) -> Iterator[Fault]:
-    reached: set[str] = set()
-    where = f"Resources.{role}"
+def _reach(template: Mapping[str, Any], role: str, action: str, wanted: set[str], who: str) -> _Reach:
+    where, beyond, reached = f"Resources.{role}", [], set()
     for grant in list_grants(template):
         if grant.owner != role or not grant.allows or action not in grant.actions:
             continue
@@ -215,9 +218,10 @@ def _check_reach(
         for resource in grant.resources:
             reached.add(_target(resource))
             if _target(resource) not in wanted:
-                yield Fault(where, f"{_spell(resource)}: {who} may use {action} on {', '.join(sorted(wanted))} only")
-    if missing := sorted(wanted - reached if exactly else set()):
-        yield Fault(where, f"{who} also needs {action} on {', '.join(missing)}")
+                told = f"{_spell(resource)}: {who} may use {action} on {', '.join(sorted(wanted))} only"
+                beyond.append(Fault(where, told))
+    missing = ", ".join(sorted(wanted - reached))
+    return _Reach(beyond, [Fault(where, f"{who} also needs {action} on {missing}")] if missing else [])
 
 
 def _target(value: Any) -> str:
