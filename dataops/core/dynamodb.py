@@ -267,7 +267,7 @@ def remove_stale(
             ExpressionAttributeNames=names, ExpressionAttributeValues={":seen": seen}, ReturnConsumedCapacity="TOTAL",
         )  # fmt: skip
     except access.client.exceptions.ConditionalCheckFailedException as error:
-        found: Mapping[str, Any] = error.response.get("Item", {})  # type: ignore[assignment]
+        found: Mapping[str, Any] = error.response.get("Item", {})  # type: ignore[assignment]  # its types know no Item
         return patience.attempts > 1 and stamp not in found
     access.used.write_units += _consumed(reply)
     access.writes.spend(_consumed(reply))

@@ -164,12 +164,13 @@ class Field:
                 raise Reject(self.name, "the transform gave NULL for a column that is NOT NULL")
             return None
         try:
-            return self.converter.format(value)  # type: ignore[no-any-return]
+            raw: Raw = self.converter.format(value)
         except (Unstorable, ValueError, OverflowError) as error:
             raise Reject(
                 self.name,
                 str(error) if isinstance(error, Unstorable) else "the transform gave a value out of range",
             ) from None
+        return raw
 
     def store(self, raw: Raw, lost: list[str]) -> Attribute | None:
         """The attribute, None where there is none; a `''` that comes back as NULL is added to `lost`. Raises Reject."""
@@ -198,11 +199,12 @@ class Field:
         if "NULL" in attribute:
             return "" if self.restores_empty else None
         try:
-            return self.converter.load(attribute)  # type: ignore[no-any-return]
+            raw: Raw = self.converter.load(attribute)
         except (KeyError, ValueError) as error:
             raise SchemaMismatch(
                 f"attribute {self.name} is not as this batch writes it ({self.column.column_type})"
             ) from error
+        return raw
 
     def _require_nullable(self) -> None:
         if self.required:

@@ -60,7 +60,7 @@ def load_by_executemany(subject: Subject) -> Callable[[], None]:
 
 def load_by_awswrangler(subject: Subject) -> Callable[[], None]:
     """awswrangler's read_items into its to_sql."""
-    import awswrangler  # type: ignore[import-not-found, unused-ignore]
+    import awswrangler  # type: ignore[import-not-found, unused-ignore]  # measured where somebody has it
     import pandas
 
     connection = subject.connect()

@@ -48,7 +48,7 @@ def copy_by_put_item(subject: Subject) -> Callable[[], None]:
 
 def copy_by_awswrangler(subject: Subject) -> Callable[[], None]:
     """A data frame into awswrangler's put_df, which leaves NULL attributes out."""
-    import awswrangler  # type: ignore[import-not-found, unused-ignore]
+    import awswrangler  # type: ignore[import-not-found, unused-ignore]  # measured where somebody has it
     import pandas
 
     connection = subject.connect()
