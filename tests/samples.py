@@ -6,6 +6,9 @@ from copy import deepcopy
 from typing import Any
 
 from dataops.batch import Batch, parse_batch
+from dataops.core.item import Attribute
+from dataops.core.normalize import Codec
+from dataops.core.records import Rejection
 from dataops.core.schema import Column, Table, UniqueKey
 
 ORDERS: dict[str, Any] = {
@@ -45,3 +48,16 @@ def table_of(*columns: Column, key: tuple[str, ...] = ("id",), name: str = "orde
     """A table with an `id` column (unless there is one) and a primary key."""
     first = () if any(of.name == "id" for of in columns) else (column("id", "int(11)", nullable=False),)
     return Table("shop", name, (*first, *columns), (UniqueKey("PRIMARY", key),))
+
+
+def codec_of(
+    mysql_type: str, nullable: bool = True, transform: Any = None, target: Table | None = None, **changes: Any
+) -> Codec:
+    """The codec of a table with a column `v`, for the orders batch with changes."""
+    return Codec(batch_of(**changes), table_of(column("v", mysql_type, nullable)), target, transform)
+
+
+def stored(mysql_type: str, raw: Any, nullable: bool = True, **changes: Any) -> Attribute | Rejection | None:
+    """The attribute that a raw value of a column `v` becomes, or the rejection."""
+    item = codec_of(mysql_type, nullable, **changes).encode(("1", raw))
+    return item.get("v") if isinstance(item, dict) else item

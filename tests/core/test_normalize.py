@@ -12,21 +12,11 @@ from hypothesis import strategies as st
 
 from dataops.core.convert import Inexact
 from dataops.core.item import item_size
-from dataops.core.normalize import Codec, Rejection, reading_key
-from dataops.core.schema import Column, declared_column
+from dataops.core.normalize import Codec
+from dataops.core.records import Rejection
+from dataops.core.schema import Column
 from dataops.errors import SchemaMismatch
-from tests.samples import batch_of, column, table_of
-
-
-def codec_of(mysql_type, nullable=True, transform=None, target=None, **changes):
-    source = table_of(column("v", mysql_type, nullable))
-    return Codec(batch_of(**changes), source, target, transform)
-
-
-def stored(mysql_type, raw, nullable=True, **changes):
-    """The attribute that a raw value of a column `v` becomes, or the rejection."""
-    item = codec_of(mysql_type, nullable, **changes).encode(("1", raw))
-    return item if isinstance(item, Rejection) else item.get("v")
+from tests.samples import batch_of, codec_of, column, stored, table_of
 
 
 def returned(mysql_type, raw, nullable=True, **changes):
@@ -297,66 +287,6 @@ def test_a_rule_that_does_not_fit_the_type_is_refused():
         codec_of("varchar(9)", normalize={"columns": {"v": {"as": "bool"}}})
 
 
-@pytest.mark.parametrize(
-    ("raw", "reason"),
-    [
-        (None, "is NULL or empty, and keys the item"),
-        ("", "is NULL or empty, and keys the item"),
-        ("x" * 2049, "the key is 2,049 bytes, DynamoDB takes 2,048"),
-        ("語" * 683, "the key is 2,049 bytes, DynamoDB takes 2,048"),
-    ],
-)
-def test_a_row_without_a_sound_key_is_rejected_with_its_column(raw, reason):
-    codec = codec_of("text", dynamodb__partition_key="v")
-    assert codec.encode(("1", raw)) == Rejection({"id": "1"}, "v", reason)
-
-
-@pytest.mark.parametrize(
-    ("changes", "limit"),
-    [
-        ({"dynamodb__partition_key": "v"}, 2048),
-        ({"dynamodb__sort_key": "v"}, 1024),
-        ({"dynamodb__indexes": [{"name": "by-v", "partition_key": "v"}]}, 2048),
-        ({"dynamodb__indexes": [{"name": "by-v", "partition_key": "id", "sort_key": "v"}]}, 1024),
-    ],
-)
-def test_a_key_may_be_as_long_as_dynamodb_takes_it_and_no_longer(changes, limit):
-    assert stored("text", "x" * limit, **changes) == {"S": "x" * limit}
-    reason = f"the key is {limit + 1:,} bytes, DynamoDB takes {limit:,}"
-    assert stored("text", "x" * (limit + 1), **changes) == Rejection({"id": "1"}, "v", reason)
-
-
-@pytest.mark.parametrize(("selected", "key", "by_bytes"), [(["id", "v"], ["id"], False), (["v"], ["v"], True)])
-def test_rows_are_read_by_a_unique_key_else_by_the_bytes_of_the_items_key(selected, key, by_bytes):
-    source = table_of(column("v", "varchar(9)", nullable=False))
-    columns = reading_key(batch_of(source__columns=selected, dynamodb__partition_key="v"), source)
-    assert [(of.name, of.by_bytes) for of in columns] == [(name, by_bytes) for name in key]
-
-
-def test_an_empty_binary_key_is_rejected():
-    reason = "is NULL or empty, and keys the item"
-    assert stored("varbinary(9)", b"", dynamodb__sort_key="v") == Rejection({"id": "1"}, "v", reason)
-
-
-def test_a_double_that_must_be_text_cannot_be_a_number_key():
-    reason = "keys key as N, but this value must be stored as S"
-    assert stored("double", "1e308", dynamodb__sort_key="v") == Rejection({"id": "1"}, "v", reason)
-    assert stored("double", "1.5", dynamodb__sort_key="v") == {"N": "1.5"}
-
-
-@pytest.mark.parametrize(("mysql_type", "as_"), [("json", "document"), ("set('a')", "set"), ("tinyint(1)", "bool")])
-def test_a_document_set_or_bool_cannot_be_a_key(mysql_type, as_):
-    codec = {"dynamodb__sort_key": "v", "normalize": {"columns": {"v": {"as": as_}}}}
-    with pytest.raises(SchemaMismatch, match="column v keys key, so it cannot be a document, set or bool"):
-        codec_of(mysql_type, nullable=False, **codec)
-
-
-def test_a_binary_key_names_its_row_in_hexadecimal():
-    source = table_of(column("v", "varbinary(9)", nullable=False), column("w", "text"), key=("v",))
-    codec = Codec(batch_of(dynamodb__partition_key="w"), source, None, None)
-    assert codec.encode(("1", b"\0\xff", None)).key == {"v": "00ff"}
-
-
 def test_an_item_over_400_kilobytes_is_rejected():
     assert stored("longtext", "x" * 409_600).reason == "the item is larger than 409,600 bytes"
     assert stored("longtext", "x" * 409_000) == {"S": "x" * 409_000}
@@ -372,43 +302,6 @@ def test_an_item_that_is_taken_still_fits_with_the_longest_stamp():
     assert border > 409_500
 
 
-@pytest.mark.parametrize("raw", [None, ""])
-def test_null_in_an_index_key_is_left_out_and_comes_back_as_null(raw):
-    codec = codec_of("varchar(9)", dynamodb__indexes=[{"name": "by-v", "partition_key": "v"}])
-    item = codec.encode(("1", raw))
-    assert "v" not in item
-    assert codec.decode(item)[1] is None
-
-
-def test_an_empty_string_that_must_be_kept_cannot_key_an_index():
-    changes = {"dynamodb__indexes": [{"name": "by-v", "partition_key": "v"}], "normalize": {"empty_string": "keep"}}
-    reason = "is empty, and an attribute that keys index by-v cannot be"
-    assert stored("varchar(9)", "", **changes) == Rejection({"id": "1"}, "v", reason)
-    assert stored("varbinary(9)", b"", **changes) == Rejection({"id": "1"}, "v", reason)
-
-
-def test_an_empty_string_in_an_index_key_that_is_not_null_is_left_out_and_comes_back():
-    changes = {"dynamodb__indexes": [{"name": "by-v", "partition_key": "v"}], "normalize": {"empty_string": "keep"}}
-    codec = codec_of("varchar(9)", nullable=False, **changes)
-    assert codec.encode(("1", "")) == {"id": {"N": "1"}}
-    assert codec.decode({"id": {"N": "1"}})[1] == ""
-
-
-@pytest.mark.parametrize("raws", [("1", None), ("1", "")])
-def test_a_template_that_keys_an_index_is_left_out_where_a_column_has_no_value(raws):
-    index = {"name": "by-v", "partition_key": {"name": "gsi", "template": "V#{v}"}}
-    codec = codec_of("varchar(9)", dynamodb__indexes=[index], normalize={"empty_string": "keep"})
-    assert "gsi" not in codec.encode(raws)
-    assert codec.encode(("1", "x"))["gsi"] == {"S": "V#x"}
-    assert codec.attributes == ("id", "v", "gsi")
-
-
-def test_a_template_key_is_an_attribute_of_its_own():
-    key = {"name": "pk", "template": "ORDER#{id}#{v}"}
-    item = codec_of("varchar(9)", dynamodb__partition_key=key).encode(("1", "a#b"))
-    assert item == {"id": {"N": "1"}, "v": {"S": "a#b"}, "pk": {"S": "ORDER#1#a%23b"}}
-
-
 def test_null_bound_for_a_target_column_that_forbids_it_is_rejected():
     target = table_of(column("v", "varchar(9)", nullable=False))
     expected = Rejection({"id": "1"}, "v", "is NULL, but the target column is NOT NULL")
@@ -419,102 +312,6 @@ def test_null_bound_for_a_target_column_that_forbids_it_is_rejected():
 def test_an_item_that_lacks_an_attribute_is_not_read_as_null():
     with pytest.raises(SchemaMismatch, match="an item lacks attribute v"):
         codec_of("varchar(9)").decode({"id": {"N": "1"}})
-
-
-def transformed(function, **changes):
-    return codec_of("decimal(9,2)", nullable=False, transform=function, **changes).encode(("1", "2.50"))
-
-
-def test_a_transform_sees_python_values_and_its_row_is_stored():
-    seen = {}
-    item = transformed(lambda row: seen.update(row) or {**row, "v": row["v"] * 2})
-    assert seen == {"id": 1, "v": Decimal("2.50")}
-    assert item == {"id": {"N": "1"}, "v": {"N": "5"}}
-
-
-def test_a_transform_drops_a_row_by_none():
-    assert transformed(lambda row: None) is None
-
-
-def test_a_declared_type_keeps_the_case_of_its_members():
-    declared = declared_column("v", "ENUM('New', 'it''s Old') NOT NULL")
-    assert (declared.data_type, declared.column_type) == ("enum", "enum('New', 'it''s Old') not null")
-
-
-def test_a_declared_column_is_added():
-    batch = batch_of(transform={"function": "m:f", "adds": {"tax": "decimal(9,2)"}})
-    source = table_of(column("v", "decimal(9,2)"))
-    item = Codec(batch, source, None, lambda row: {**row, "tax": Decimal("0.25")}).encode(("1", "2.50"))
-    assert item["tax"] == {"N": "0.25"}
-
-
-@pytest.mark.parametrize(
-    ("function", "column_", "reason"),
-    [
-        (lambda row: {**row, "id": 2}, "id", "the transform changed a key column"),
-        (lambda row: {**row, "v": None}, "v", "the transform gave NULL for a column that is NOT NULL"),
-        (lambda row: {**row, "v": "2.50"}, "v", "the transform gave str, expected Decimal"),
-        (lambda row: 1 / 0, "", "the transform raised ZeroDivisionError"),
-        (lambda row: {**row, "v": Decimal("NaN")}, "v", "the transform gave a number that MySQL does not have"),
-        (lambda row: {**row, "v": Decimal("-Infinity")}, "v", "the transform gave a number that MySQL does not have"),
-        (lambda row: {**row, "v": 2.5}, "v", "the transform gave float, expected Decimal"),
-        (lambda row: {**row, "v": True}, "v", "the transform gave bool, expected Decimal"),
-    ],
-)
-def test_a_row_that_a_transform_spoils_is_rejected(function, column_, reason):
-    assert transformed(function) == Rejection({"id": "1"}, column_, reason)
-
-
-@pytest.mark.parametrize(
-    ("mysql_type", "raw", "value", "reason"),
-    [
-        ("double", "1", float("nan"), "the transform gave a number that MySQL does not have"),
-        ("double", "1", float("inf"), "the transform gave a number that MySQL does not have"),
-        ("double", "1", 10**400, "the transform gave a value out of range"),
-        ("bit(8)", b"\1", 256, "the transform gave a value out of range"),
-        ("bit(8)", b"\1", -1, "the transform gave a value out of range"),
-        ("datetime", "2024-01-01 00:00:00", "yesterday", "is not a date and time"),
-        ("timestamp", "2024-01-01 00:00:00", "", "is not a date and time"),
-        ("datetime", "2024-01-01 00:00:00", "2024-01-01T00:00:00+09:00", "is not a date and time"),
-        ("datetime", "2024-01-01 00:00:00", datetime(2024, 1, 1), "the transform gave datetime, expected str"),
-        ("text", "x", "\ud800", "the transform gave a text that UTF-8 cannot hold"),
-        ("text", "x", b"x", "the transform gave bytes, expected str"),
-        ("blob", b"x", "x", "the transform gave str, expected bytes"),
-        ("int(11)", "1", "1", "the transform gave str, expected int"),
-    ],
-)
-def test_a_value_that_its_column_cannot_hold_is_rejected(mysql_type, raw, value, reason):
-    codec = codec_of(mysql_type, transform=lambda row: {**row, "v": value})
-    assert codec.encode(("1", raw)) == Rejection({"id": "1"}, "v", reason)
-
-
-def test_a_transform_may_not_change_what_keys_the_item():
-    codec = codec_of("varchar(9)", False, lambda row: {**row, "v": "y"}, dynamodb__partition_key="v")
-    assert codec.encode(("1", "x")) == Rejection({"id": "1"}, "v", "the transform changed a key column")
-
-
-@pytest.mark.parametrize(
-    ("mysql_type", "raw", "seen"),
-    [
-        ("int(11)", "5", 5),
-        ("decimal(9,2)", "2.50", Decimal("2.50")),
-        ("double", "0.1", 0.1),
-        ("bit(12)", b"\x0a\xbc", 0xABC),
-        ("blob", b"\0", b"\0"),
-        ("varchar(9)", "", ""),
-        ("datetime", "2024-02-29 01:02:03", "2024-02-29T01:02:03"),
-        ("timestamp", "2024-02-29 01:02:03", "2024-02-29T01:02:03Z"),
-        ("datetime", "0000-00-00 00:00:00", "0000-00-00 00:00:00"),
-        ("time", "-100:00:00", "-100:00:00"),
-        ("text", None, None),
-    ],
-)
-def test_a_transform_that_changes_nothing_changes_nothing(mysql_type, raw, seen):
-    rows = []
-    plain, codec = codec_of(mysql_type), codec_of(mysql_type, transform=lambda row: rows.append(row) or row)
-    assert codec.encode(("1", raw)) == plain.encode(("1", raw))
-    assert rows == [{"id": 1, "v": seen}]
-    assert type(rows[0]["v"]) is type(seen)
 
 
 @pytest.mark.parametrize(
@@ -541,18 +338,6 @@ def test_selected_columns_keep_the_order_of_the_table():
     assert [of.name for of in codec.columns] == ["id", "b"]
     with pytest.raises(SchemaMismatch, match=r"column 'c' is not in table orders"):
         Codec(batch_of(source__columns=["id", "c"]), source, None, None)
-
-
-@pytest.mark.parametrize(
-    ("function", "message"),
-    [
-        (lambda row: {**row, "w": 1}, "returned undeclared column w"),
-        (lambda row: {"id": 1}, "left out column v"),
-    ],
-)
-def test_a_transform_with_other_columns_breaks_the_run(function, message):
-    with pytest.raises(SchemaMismatch, match=message):
-        transformed(function)
 
 
 def test_what_the_server_could_not_send_exactly_is_a_rejection_with_its_reason():
