@@ -5,8 +5,7 @@ import os
 import boto3
 
 from dataops.core.control import KEPT_SECONDS, Control
-from dataops.core.normalize import Rejection
-from dataops.core.records import Chunk, Record, Segment
+from dataops.core.records import Chunk, Record, Rejection, Segment
 
 
 def test_what_is_left_of_rows_expires_and_nothing_that_decides_who_may_write(stack):

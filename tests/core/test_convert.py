@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from dataops.batch import ColumnRule
 from dataops.core.convert import converter_of, iso_datetime, trim_zeros
 from dataops.core.item import Unstorable
-from dataops.core.normalize import Codec, Rejection
+from dataops.core.normalize import Codec
+from dataops.core.records import Rejection
 from dataops.errors import SchemaMismatch
 from tests.samples import batch_of, column, table_of
 

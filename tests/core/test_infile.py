@@ -5,6 +5,7 @@ import socket
 import struct
 import threading
 from contextlib import contextmanager, suppress
+from typing import Any
 
 import pymysql
 import pytest
@@ -36,7 +37,7 @@ def asks_for(name):
 @contextmanager
 def served(*replies):
     """A connection, logged in, to a server that says this; and what the server has been sent."""
-    connection = connections.TimedConnection(OTHER, defer_connect=True, local_infile=False)
+    connection: Any = connections.TimedConnection(OTHER, defer_connect=True, local_infile=False)
     ours, theirs = socket.socketpair()
     connection._sock, connection._rfile = ours, io.BytesIO(b"".join(replies))
     connection._current_timeout = connection._read_timeout

@@ -2,8 +2,9 @@
 
 import pytest
 
-from dataops.core.normalize import Codec, Rejection
+from dataops.core.normalize import Codec
 from dataops.core.policy import column_policies
+from dataops.core.records import Rejection
 from dataops.core.schema import Column
 from dataops.errors import SchemaMismatch
 from tests.samples import batch_of, column, table_of

@@ -165,7 +165,7 @@ def test_a_connection_that_the_server_has_closed_meanwhile_is_not_used(monkeypat
     with sending(monkeypatch, ok) as (fake, sender, access):
         sender.write(texts(50), {STAMP: {"N": "1"}})
         now = time.monotonic
-        monkeypatch.setattr(keepalive.time, "monotonic", lambda: now() + 2 * keepalive.IDLE_SECONDS)
+        monkeypatch.setattr("time.monotonic", lambda: now() + 2 * keepalive.IDLE_SECONDS)
         before = len(fake.connections)
         sender.write(texts(50), {STAMP: {"N": "1"}})
         assert len(fake.connections) > before

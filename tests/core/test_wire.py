@@ -6,6 +6,7 @@ import struct
 from contextlib import contextmanager
 from json.encoder import encode_basestring
 from operator import attrgetter
+from typing import Any
 
 import pymysql
 import pytest
@@ -96,7 +97,7 @@ class Pieces(io.RawIOBase):
 @contextmanager
 def connected(pieces):
     """A pymysql connection, logged in, to a server that says this."""
-    connection = pymysql.Connection(defer_connect=True, conv={})
+    connection: Any = pymysql.Connection(defer_connect=True, conv={})
     ours, theirs = socket.socketpair()
     connection._sock, connection._rfile = ours, io.BufferedReader(Pieces(pieces))
     connection.server_status, connection._current_timeout = 2, connection._read_timeout

@@ -92,11 +92,11 @@ def test_what_runs_is_what_cloudformation_made(first, folder):
         assert {key: one[key] for key in compared} == {key: other[key] for key in compared}
         assert one["Environment"]["Variables"]["DATAOPS_CONTROL_TABLE"] == f"{NAME}-control"
     (arn,) = resources("AWS::StepFunctions::StateMachine")
-    made, running = (
+    machines = [
         boto3.client("stepfunctions", endpoint_url=os.environ["AWS_ENDPOINT_URL"]),
         boto3.client("stepfunctions"),
-    )
-    one, other = (client.describe_state_machine(stateMachineArn=arn)["definition"] for client in (made, running))
+    ]
+    one, other = (client.describe_state_machine(stateMachineArn=arn)["definition"] for client in machines)
     assert one == other
     assert "${" not in one
 

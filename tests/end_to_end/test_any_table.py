@@ -26,9 +26,8 @@ from dataops.core.infile import TextLoader
 from dataops.core.item import parse_item
 from dataops.core.itemcode import PageFunction, why_items
 from dataops.core.mysql import execute
-from dataops.core.normalize import Rejection
 from dataops.core.page import PlainSource
-from dataops.core.records import Plan
+from dataops.core.records import Plan, Rejection
 from dataops.core.rowcode import why_plain
 from dataops.core.scan import RawScan
 from dataops.core.staging import load_rows, staging_name

@@ -9,7 +9,7 @@ import pytest
 from dataops.core import connection as module
 from dataops.core.close import close_run
 from dataops.core.connection import connect, open_connection
-from dataops.core.mysql import execute
+from dataops.core.mysql import SQL_MODE, execute
 from dataops.core.publish import publish
 from dataops.core.reconcile import verify_source, verify_staging
 from dataops.core.secrets import fetch_secret, parse_secret
@@ -154,7 +154,7 @@ def rotation(numbers):
 def pauses(monkeypatch):
     """What happens instead of waiting for a rotation."""
     done = []
-    monkeypatch.setattr(module.time, "sleep", done.append)
+    monkeypatch.setattr("time.sleep", done.append)
     return done
 
 
@@ -191,7 +191,7 @@ def test_a_password_rotated_between_fetching_and_connecting_is_fetched_again(rot
 
 def test_a_secret_that_follows_its_server_later_is_waited_for(rotation, monkeypatch):
     rotation.rotate_server()
-    monkeypatch.setattr(module.time, "sleep", lambda seconds: rotation.rotate_secret())
+    monkeypatch.setattr("time.sleep", lambda seconds: rotation.rotate_secret())
     with open_connection(rotation.name) as connection:
         assert execute(connection, "SELECT 1") == [("1",)]
 
@@ -227,7 +227,7 @@ def test_work_on_a_connection_that_was_cut_is_retried_on_one_with_the_same_sessi
     with Task.open(f"{numbers.name}-cut") as task:
         assert execute(task.source_connection, SESSION) == [before]
         assert before[0] == "+00:00"
-        assert set(before[1].split(",")) >= set(module.SQL_MODE.split(","))
+        assert set(before[1].split(",")) >= set(SQL_MODE.split(","))
         copy_all(task)
     assert len(numbers.items()) == 3
 

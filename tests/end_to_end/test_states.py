@@ -8,9 +8,9 @@ from dataops.core.control import Control
 from dataops.core.copy import copy_chunk
 from dataops.core.dynamodb import Page, query_page
 from dataops.core.load import load_segment, prepare_staging
-from dataops.core.normalize import Rejection
 from dataops.core.publish import publish
 from dataops.core.reconcile import take_snapshot, verify_source, verify_staging
+from dataops.core.records import Rejection
 from dataops.core.staging import staging_name
 from dataops.core.sweep import sweep_stale
 from dataops.core.task import Task

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from dataops.core.normalize import Rejection
-from dataops.core.records import Record
+from dataops.core.records import Record, Rejection
 from dataops.deploy.machine import DEFINITION
 from dataops.workbook.console import print_result
 from dataops.workbook.result import RunResult, StateTime
@@ -21,9 +20,10 @@ def printed(name: str, width: int = 40) -> str:
     states = (StateTime("Plan", "succeeded", "", 1.5, 1), StateTime(name, "succeeded", "", 0.5, 1))
     fault = Rejection({name: name}, name, name)
     result = RunResult(record, "failed", 2.0, states, (fault,), Path(name), DEFINITION.read_text())
-    terminal = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None)
+    told = io.StringIO()
+    terminal = Console(file=told, width=width, force_terminal=True, color_system=None)
     print_result(result, terminal)
-    return terminal.file.getvalue()
+    return told.getvalue()
 
 
 @pytest.mark.parametrize("name", ["[/b]", "[red]", "[link=x]y", ":smile:", "注文", "x" * 90])

@@ -5,8 +5,7 @@ from html.parser import HTMLParser
 import msgspec
 import pytest
 
-from dataops.core.normalize import Rejection
-from dataops.core.records import Invoked, Record, Usage
+from dataops.core.records import Invoked, Record, Rejection, Usage
 from dataops.deploy.machine import DEFINITION
 from dataops.errors import Permanent
 from dataops.workbook.report import counts_table, describe_limits, require_success, runs_table, write_report

@@ -42,6 +42,11 @@ Rule: TypeAlias = Callable[[Call], Reply | None]
 """Gives the reply to a call; None closes the connection without one."""
 
 
+def forward(call: Call) -> Reply:
+    """What the emulator answers."""
+    return call.forward()
+
+
 def error(code: str, status: int = 400) -> Rule:
     """Refuses a call, as DynamoDB does with this code."""
     return lambda call: Reply(status, {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "no reason"})
@@ -75,7 +80,7 @@ class DynamoDBProxy(Rules[Call, Reply | None]):
     """
 
     def __init__(self, endpoint: str, *, listens: bool = True) -> None:
-        super().__init__(lambda call: call.forward())
+        super().__init__(forward)
         self._host = urlsplit(endpoint).netloc
         proxy = self
 

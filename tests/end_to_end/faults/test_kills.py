@@ -82,7 +82,7 @@ def test_a_function_killed_at_a_call_to_dynamodb_changes_nothing(copied, dynamod
 @pytest.mark.parametrize(("kill", "again"), [("kill_before", PAGE_ROWS), ("kill_after", 0)])
 def test_a_copy_killed_within_a_chunk_goes_on_from_its_cursor(rows, dynamodb, kill, again):
     """A page takes over a second, and so is recorded."""
-    dynamodb.add(late(lambda call: call.forward(), 0.6), items("BatchWriteItem")(rows))
+    dynamodb.add(late(dynamodb_proxy.forward, 0.6), items("BatchWriteItem")(rows))
     killed = dynamodb.add(getattr(dynamodb_proxy, kill), control("chunk#")(rows), [CHUNKS])  # Plan has saved each
     result = rows.run(workers=1)
     assert_survived(rows, result)

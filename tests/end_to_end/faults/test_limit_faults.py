@@ -4,7 +4,7 @@ import pytest
 
 from dataops.core.stopwatch import limiting_side
 from tests.end_to_end.faults.conftest import fill
-from tests.end_to_end.faults.dynamodb_proxy import error
+from tests.end_to_end.faults.dynamodb_proxy import error, forward
 from tests.end_to_end.faults.mysql_proxy import begins
 from tests.end_to_end.faults.rules import late
 
@@ -19,7 +19,7 @@ def run(case):
 
 
 def test_slow_replies_of_dynamodb(rows, dynamodb):
-    dynamodb.add(late(lambda call: call.forward(), 0.5), lambda call: call.operation in ("BatchWriteItem", "Scan"))
+    dynamodb.add(late(forward, 0.5), lambda call: call.operation in ("BatchWriteItem", "Scan"))
     record = run(rows)
     assert (limiting_side(record.copying), limiting_side(record.loading)) == ("dynamodb", "dynamodb")
 

@@ -5,7 +5,6 @@ import threading
 import time
 from functools import partial
 
-import pymysql
 import pytest
 
 from dataops.core.connection import connect
@@ -162,7 +161,7 @@ def test_a_column_dropped_while_rows_are_copied_ends_the_run(rows, proxied):
 
 def test_a_password_that_a_server_takes_over_tls_only_is_not_sent_without(rows, stack, proxied, monkeypatch):
     """MySQL's own way to log in for the first time; a function has no `cryptography`. MariaDB's sends no password."""
-    monkeypatch.setattr(pymysql._auth, "_have_cryptography", False)
+    monkeypatch.setattr("pymysql._auth._have_cryptography", False)
     proxy, user = proxied("source"), f"{rows.name}_user"
     rows.source(f"CREATE USER {user} IDENTIFIED BY 'long enough'")
     rows.source(f"GRANT ALL ON source.* TO {user}")
