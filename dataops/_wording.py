@@ -1,13 +1,16 @@
-"""What is wrong in a batch file, in our words: the place first, then what msgspec found there, with a near name."""
+"""A declaration as a value, or what is wrong in it in our words: the place first, then what msgspec found there, with a near name."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any, TypeAlias, get_args
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeAlias, TypeVar, get_args
 
 import msgspec
 
+from dataops.errors import BatchFileError
+
+_Declared = TypeVar("_Declared", bound=msgspec.Struct)
 Parts: TypeAlias = Mapping[str, type[msgspec.Struct]]
 """The parts that a file is made of, by their place in it."""
 
@@ -23,7 +26,20 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f" (did you mean {near[0]}?)" if near else ""
 
 
-def describe_error(error: str, declared: Any, parts: Parts) -> str:
+def parse_declared(
+    declared: Any, kind: type[_Declared], parts: Parts, contradictions: Callable[[_Declared], Iterable[str]], where: str
+) -> _Declared:
+    """What a mapping declares, made of `parts`. Raises BatchFileError, after `where`, for the first thing wrong."""
+    try:
+        found = msgspec.convert(declared, kind)
+    except msgspec.ValidationError as error:
+        raise BatchFileError(f"{where}: {_describe_error(str(error), declared, parts)}") from None
+    for problem in contradictions(found):
+        raise BatchFileError(f"{where}: {problem}")
+    return found
+
+
+def _describe_error(error: str, declared: Any, parts: Parts) -> str:
     """msgspec's message on `declared`: `source.tabel: unknown key (did you mean table?)`."""
     said = _ERROR.fullmatch(error)
     message, of_name, path = said.groups() if said else (error, None, None)

@@ -13,9 +13,8 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from dataops._wording import describe_error
 from dataops._wording import did_you_mean as did_you_mean
-from dataops.errors import BatchFileError
+from dataops._wording import parse_declared
 
 BATCH_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 DYNAMODB_NAME = re.compile(r"[A-Za-z0-9_.-]{3,255}")
@@ -227,13 +226,7 @@ def parse_batch(declared: Any, where: str = "batch") -> Batch:
 
     Raises BatchFileError for an unknown key, a wrong type, or parts that contradict each other.
     """
-    try:
-        batch = msgspec.convert(declared, Batch)
-    except msgspec.ValidationError as error:
-        raise BatchFileError(f"{where}: {describe_error(str(error), declared, _PARTS)}") from None
-    for problem in _contradictions(batch):
-        raise BatchFileError(f"{where}: {problem}")
-    return batch
+    return parse_declared(declared, Batch, _PARTS, _contradictions, where)
 
 
 def read_batch(path: Path) -> Batch:

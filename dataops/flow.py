@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
-from dataops._wording import describe_error, did_you_mean
+from dataops._wording import did_you_mean, parse_declared
 from dataops.batch import Batch, Schedule, read_batch
 from dataops.errors import BatchFileError
 
@@ -54,13 +54,7 @@ def parse_flow(declared: Any, where: str = "flow") -> Flow:
 
     Raises BatchFileError for an unknown key, a wrong type, or parts that contradict each other.
     """
-    try:
-        flow = msgspec.convert(declared, Flow)
-    except msgspec.ValidationError as error:
-        raise BatchFileError(f"{where}: {describe_error(str(error), declared, _PARTS)}") from None
-    for problem in _contradictions(flow):
-        raise BatchFileError(f"{where}: {problem}")
-    return flow
+    return parse_declared(declared, Flow, _PARTS, _contradictions, where)
 
 
 def read_flow(path: Path) -> Flow:
