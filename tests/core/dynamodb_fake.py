@@ -13,13 +13,9 @@ from dataops.core.dynamodb import Access, dynamodb_client
 from dataops.core.item import item_text
 from dataops.core.pace import Patience
 from dataops.core.sender import Sender
+from tests.core.keyed import KEYS, STAMP, item
 
-STAMP, KEYS = "_gen_b", ("pk", "sk")
 DONE = {"UnprocessedItems": {}, "ConsumedCapacity": [{"CapacityUnits": 1.0}]}
-
-
-def item(number, **more):
-    return {"pk": {"S": f"p{number % 2}"}, "sk": {"N": str(number)}, STAMP: {"N": "1"}, **more}
 
 
 class Fake:

@@ -23,30 +23,15 @@ from dataops.core.item import item_size
 from dataops.core.pace import ATTEMPTS, Limiter, Patience
 from dataops.core.writers import PutWriter, UpdateWriter, batches_of
 from dataops.errors import Permanent, Retryable, SchemaMismatch, Throttled, Unprocessed
+from tests.core.keyed import KEYS, STAMP, create_keyed_table, item
 
-STAMP, KEYS = "_gen_b", ("pk", "sk")
 _numbers = itertools.count()
 
 
 @pytest.fixture
 def table(stack):
-    """An empty table with keys pk (S) and sk (N), and an index by kind."""
-    name = f"edge-{next(_numbers)}"
-    keys = [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}]
-    types = {"pk": "S", "sk": "N", "kind": "S"}
-    index = {
-        "IndexName": "by-kind", "KeySchema": [{"AttributeName": "kind", "KeyType": "HASH"}],
-        "Projection": {"ProjectionType": "KEYS_ONLY"},
-    }  # fmt: skip
-    boto3.client("dynamodb").create_table(
-        TableName=name, BillingMode="PAY_PER_REQUEST", KeySchema=keys, GlobalSecondaryIndexes=[index],
-        AttributeDefinitions=[{"AttributeName": n, "AttributeType": t} for n, t in types.items()],
-    )  # fmt: skip
-    return name
-
-
-def item(number, **more):
-    return {"pk": {"S": f"p{number % 2}"}, "sk": {"N": str(number)}, STAMP: {"N": "1"}, **more}
+    """An empty table, made by `create_keyed_table`."""
+    return create_keyed_table(f"edge-{next(_numbers)}")
 
 
 def scanned(table, **options):

@@ -18,27 +18,16 @@ from dataops.core.pace import ATTEMPTS, Limiter
 from dataops.core.sender import WINDOW, Sender, batches_of
 from dataops.errors import Permanent, Retryable, Unprocessed
 from tests.certificates import Authority
-from tests.core.dynamodb_fake import DONE, KEYS, STAMP, item, sending, stored_whole, text_of, texts
+from tests.core.dynamodb_fake import DONE, sending, stored_whole, text_of, texts
+from tests.core.keyed import KEYS, STAMP, create_keyed_table, item
 
 _numbers = itertools.count()
 
 
 @pytest.fixture
 def table(stack):
-    """An empty table with keys pk (S) and sk (N), and an index that wants `kind` to be a text."""
-    name = f"sent-{next(_numbers)}"
-    keys = [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}]
-    index = {
-        "IndexName": "by-kind", "KeySchema": [{"AttributeName": "kind", "KeyType": "HASH"}],
-        "Projection": {"ProjectionType": "KEYS_ONLY"},
-    }  # fmt: skip
-    boto3.client("dynamodb").create_table(
-        TableName=name, BillingMode="PAY_PER_REQUEST", KeySchema=keys, GlobalSecondaryIndexes=[index],
-        AttributeDefinitions=[
-            {"AttributeName": n, "AttributeType": t} for n, t in (("pk", "S"), ("sk", "N"), ("kind", "S"))
-        ],
-    )  # fmt: skip
-    return name
+    """An empty table, made by `create_keyed_table`."""
+    return create_keyed_table(f"sent-{next(_numbers)}")
 
 
 def scanned(table):

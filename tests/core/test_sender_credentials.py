@@ -14,7 +14,8 @@ from botocore.credentials import Credentials
 from dataops.core.aws import aws_session
 from dataops.core.writers import PutWriter
 from dataops.errors import Permanent
-from tests.core.dynamodb_fake import DONE, KEYS, STAMP, item, sending, stored_whole, texts
+from tests.core.dynamodb_fake import DONE, sending, stored_whole, texts
+from tests.core.keyed import KEYS, STAMP, item
 
 ROLE, TOKEN = "loader", "a token of this test's own"
 _OTHERS = (
