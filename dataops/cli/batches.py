@@ -116,7 +116,10 @@ def run(
 @click.command()
 @click.argument("batch")
 def code(batch: str) -> int:
-    """Print the functions that turn rows of BATCH into items, and back, made for its tables as they are now."""
+    """Print the functions that turn rows of BATCH into items, and back, made for its tables as they are now.
+
+    In place of one that it does not have stands the reason.
+    """
     from dataops.workbook.rowcode import row_code_of
     from dataops.workbook.run import find_batch
 

@@ -113,6 +113,8 @@ def join_texts(parts: Sequence[RowTexts]) -> RowTexts:
 
 def why_items(codec: Codec) -> str | None:
     """Why items of this batch go back by the plain way; None where they have a page function."""
+    if codec.batch.read_index or codec.batch.read_query:
+        return "the target does not read by scan"
     for column in codec.outputs:
         if column.kind == "text" and codec.fields[column.name].converter.key_type == "B":
             return "a text that is stored as bytes"

@@ -72,7 +72,7 @@ class Loader:
 
     def __init__(self, task: Task) -> None:
         self._task, self._columns, self.stamps = task, task.target_columns(), task.current_stamps()
-        self.why_plain = _why_items(task)
+        self.why_plain = why_items(task.codec)
         if self.why_plain is None:
             self.function = PageFunction(task.codec, self._columns, task.plan.batch.stamp)
             self._texts = TextLoader(task.loading_connection, task.plan, self._columns, self.function.hexed)
@@ -89,13 +89,6 @@ class Loader:
         load_rows(self._task.loading_connection, self._task.plan, self._columns, rows)
         _count_plain(segment, self.why_plain or UNUSUAL, len(rows))
         return len(rows)
-
-
-def _why_items(task: Task) -> str | None:
-    """Why a batch's items go back one by one; None where pages become texts."""
-    if task.plan.batch.read_index or task.query_value:
-        return "the target does not read by scan"
-    return why_items(task.codec)
 
 
 def _count_plain(segment: Segment, why: str | None, rows: int) -> None:

@@ -272,18 +272,31 @@ def test_a_notebook_with_wrong_parameters_is_refused(stack, tmp_path, arguments,
     assert message in done.stderr.splitlines()[-1]
 
 
-def test_the_code_of_a_batch_is_printed_as_it_runs(stack, tmp_path):
-    done = dataops("code", "orders", cwd=tmp_path)
+ROWS = ("read_rows", (b"", "", 0, 0, [], []), (0, -1))
+ITEMS = ("row_texts", ([], {}), [])
+
+
+@pytest.mark.parametrize(
+    ("batch", "functions", "comments"),
+    [
+        ("order-items", [ROWS, ITEMS], []),
+        ("customers", [ITEMS], ["# The copy reads rows one by one, by no function of their own: a transform"]),
+        (
+            "orders",
+            [ROWS],
+            ["# The load takes items one by one, by no function of their own: the target does not read by scan"],
+        ),
+    ],
+)
+def test_the_code_of_a_batch_is_printed_as_it_runs(stack, tmp_path, batch, functions, comments):
+    done = dataops("code", batch, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
+    assert [line for line in done.stdout.splitlines() if line.startswith("# ")] == comments
     names = {"steps": STEPS}
     exec(done.stdout, names)
-    assert names["read_rows"](b"", "", 0, 0, [], []) == (0, -1)
-    assert names["row_texts"]([], {}) == []
-    refused = dataops("code", "customers", cwd=tmp_path)
-    assert (refused.returncode, refused.stdout) == (1, "")
-    assert (
-        refused.stderr == "dataops: customers: its rows are read one by one, by no function of their own: a transform\n"
-    )
+    assert {name for name in names if name in ("read_rows", "row_texts")} == {name for name, _, _ in functions}
+    for name, arguments, given in functions:
+        assert names[name](*arguments) == given
 
 
 def test_every_command_has_help(stack):
