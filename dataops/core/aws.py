@@ -6,11 +6,13 @@ What boto3 adds to it, resources and transfers, no function needs, and its impor
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 if TYPE_CHECKING:
     from botocore.session import Session
 
 _made: list[Session] = []
+_DAMAGED = "damaged"
 
 
 def aws_session() -> Session:
@@ -25,3 +27,24 @@ def aws_session() -> Session:
 def aws_client(service: str, **options: Any) -> Any:
     """A client of a service, as boto3 would make it; `options` are those of `Session.create_client`."""
     return aws_session().create_client(service, **options)
+
+
+def check_replies(client: Any) -> None:
+    """Have a DynamoDB client raise ChecksumError for a damaged reply, which botocore gives away after its last attempt."""
+    client.meta.events.register("before-parse.dynamodb", _mark_damaged)
+    client.meta.events.register("after-call.dynamodb", _refuse_damaged)
+
+
+def _mark_damaged(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any) -> None:
+    told, found = response_dict["headers"].get("x-amz-crc32"), str(crc32(response_dict["body"]))
+    if told not in (None, found):
+        response_dict["body"] = b"{}"  # nobody is to read what there is, nor to stumble over it
+        customized_response_dict[_DAMAGED] = (told, found)
+
+
+def _refuse_damaged(parsed: dict[str, Any], **_: Any) -> None:
+    if _DAMAGED in parsed:
+        from botocore.exceptions import ChecksumError
+
+        told, found = parsed[_DAMAGED]
+        raise ChecksumError(checksum_type="crc32", expected_checksum=told, actual_checksum=found)

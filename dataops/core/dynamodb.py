@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from dataops.core.aws import aws_client
+from dataops.core.aws import aws_client, check_replies
 from dataops.core.item import Attribute, Item
 from dataops.core.pace import Limiter, Patience
 from dataops.core.stopwatch import time_replies
@@ -60,6 +60,7 @@ def dynamodb_client(attempts: int = 5) -> DynamoDBClient:
     again: Any = {"mode": "standard", "total_max_attempts": attempts}  # and no validation, which is half of a call:
     config = Config(retries=again, connect_timeout=5, read_timeout=20, parameter_validation=False)
     client: DynamoDBClient = aws_client("dynamodb", config=config)
+    check_replies(client)
     time_replies(client)
     return client
 
@@ -284,7 +285,8 @@ def calls_located(table: str) -> Iterator[None]:
     except ClientError as error:
         if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
             raise
-        raise dynamodb_error(table, error.response["Error"]["Code"], _status(error.response)) from error
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
+        raise dynamodb_error(table, error.response["Error"]["Code"], status) from error
     except BotoCoreError as error:
         raise Retryable(f"DynamoDB table {table}: no answer ({type(error).__name__})") from error
 
@@ -308,10 +310,6 @@ def dynamodb_error(table: str, code: str, status: int = 400) -> DataOpsError:
 
 def _page(reply: Any) -> Page:
     return Page(reply["Items"], reply.get("LastEvaluatedKey"))
-
-
-def _status(response: Any) -> int:
-    return int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400))
 
 
 def _consumed(reply: Any) -> float:

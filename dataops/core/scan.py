@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import zlib
 from typing import Any
 
 from dataops.core.dynamodb import Access, scan_request
 from dataops.core.item import Item
-from dataops.errors import Retryable
 
 
 class RawScan:
@@ -18,7 +16,7 @@ class RawScan:
 
     def __init__(self, access: Access) -> None:
         self._access, self._client, self._wanted = access, access.client, False
-        access.client.meta.events.register("before-parse.dynamodb.Scan", self._keep_body)
+        access.client.meta.events.register("before-parse.dynamodb", self._keep_body)  # after `check_replies`
 
     def read(self, table: str, stamp: str, cursor: Item | None, segment: int, segments: int) -> tuple[bytes, bool]:
         """The body of one page, and whether it was limited. Raises what stands at `dynamodb_error`."""
@@ -34,9 +32,6 @@ class RawScan:
         finally:
             self._wanted = False
         body: bytes = reply["Body"]
-        checksum = reply["ResponseMetadata"]["HTTPHeaders"].get("x-amz-crc32")
-        if checksum is not None and int(checksum) != zlib.crc32(body):
-            raise Retryable(f"DynamoDB table {given['TableName']}: a reply does not agree with its checksum")
         return body
 
     def _keep_body(self, response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any) -> None:

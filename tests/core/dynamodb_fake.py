@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import ssl
 import threading
 from contextlib import contextmanager
@@ -26,11 +27,17 @@ class Fake:
 
     def __init__(self, *rules, certificate=None):
         self.calls, self.stored, self.connections, self.rules = [], {}, set(), list(rules)
-        self.sent, self.lock = [], threading.Lock()
+        self.sent, self.lock, self.version = [], threading.Lock(), "HTTP/1.1"
+        self.sockets = {}
         fake = self
 
         class Handler(BaseHTTPRequestHandler):
-            protocol_version, disable_nagle_algorithm, wbufsize = "HTTP/1.1", True, -1
+            disable_nagle_algorithm, wbufsize = True, -1
+
+            def setup(self):
+                super().setup()
+                self.protocol_version = fake.version
+                fake.sockets[self.client_address] = self.request
 
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -68,9 +75,14 @@ class Fake:
         """Show this certificate (its file and its key's) to whoever connects from now on."""
         self._context.load_cert_chain(*certificate)
 
+    def say(self, client, said):
+        """Send this to the client of an address though it has asked for nothing; nothing is the end of the connection."""
+        self.sockets[client].sendall(said) if said else self.sockets[client].shutdown(socket.SHUT_WR)
+
     def answer(self, asked, headers):
         """The reply to a call; what it does not keep back is stored."""
-        puts = asked["RequestItems"]["t"] if "RequestItems" in asked else [{"PutRequest": asked}]
+        batch = asked.get("RequestItems", {}).get("t")
+        puts = batch if isinstance(batch, list) else [{"PutRequest": asked}]
         self.calls.append((puts, headers))
         reply = self.rules.pop(0)(puts) if self.rules else (200, DONE)
         left = (
@@ -79,7 +91,7 @@ class Fake:
             else []
         )
         for put in puts if reply and reply[0] == 200 else []:
-            if put not in left:
+            if put not in left and "Item" in put["PutRequest"]:
                 self.stored[put["PutRequest"]["Item"]["sk"]["N"]] = put["PutRequest"]["Item"]
         return reply
 
