@@ -24,6 +24,10 @@ _STATUS = re.compile(rb"http/1\.1 (\d{3}) ")
 _LENGTH, _CHECKSUM = re.compile(rb"\r\ncontent-length: *(\d+)"), re.compile(rb"\r\nx-amz-crc32: *(\d+)")
 
 
+class NotUnderstood(ConnectionError):
+    """A reply that is none of HTTP/1.1 with a length: another client may take it."""
+
+
 class Reply(NamedTuple):
     """A reply that came whole; `lasting` says that its connection takes another request."""
 
@@ -65,8 +69,8 @@ class Connection:
         return bool(self._poll.poll(0))
 
     def is_fresh(self) -> bool:
-        """Whether it was used a moment ago."""
-        return time.monotonic() - self._used < IDLE_SECONDS
+        """Whether it was used a moment ago, and nothing has come since: an end, or a reply that nobody has asked for."""
+        return time.monotonic() - self._used < IDLE_SECONDS and not self.has_reply()
 
     def reply(self) -> Reply:
         """The reply, waited for. Raises OSError."""
@@ -76,7 +80,7 @@ class Connection:
         head = received[:end].lower()
         status, length, checksum = _STATUS.match(head), _LENGTH.search(head), _CHECKSUM.search(head)
         if status is None or length is None:
-            raise ConnectionError("a reply that is not understood")
+            raise NotUnderstood("a reply that is not understood")
         whole = end + 4 + int(length[1])
         while len(received) < whole:
             received += self._receive()
@@ -104,4 +108,8 @@ def _tls() -> ssl.SSLContext:
     from botocore.httpsession import get_cert_path
 
     bundle = botocore.session.get_session().get_config_variable("ca_bundle")
-    return ssl.create_default_context(cafile=bundle or get_cert_path(True))
+    context = ssl.create_default_context(cafile=bundle or get_cert_path(True))
+    context.verify_flags &= (
+        ~ssl.VERIFY_X509_STRICT
+    )  # set by Python 3.13, not by botocore: older CAs lack what it asks for
+    return context

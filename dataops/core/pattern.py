@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from ssl import SSLCertVerificationError
 from typing import TYPE_CHECKING, Any
 
 from dataops.core.aws import aws_session
-from dataops.core.signer import Signer
+from dataops.core.keepalive import NotUnderstood
+from dataops.core.signer import Signer, UnknownHeader
 
 if TYPE_CHECKING:
     from botocore.awsrequest import AWSPreparedRequest
     from botocore.credentials import Credentials
 
 CHANCES = 3
-"""Requests of botocore's that may be signed otherwise than ours before all are left to it."""
+"""Requests of botocore's that may be unlike ours, or replies in a row not understood, before all are left to it."""
 
 
 class Pattern:
@@ -34,14 +36,34 @@ class Pattern:
 
         botocore's own session refreshes them in time, whatever they come from.
         """
+        from botocore.exceptions import BotoCoreError, ClientError
+
         if self._request is None or self.unusable:
             return None
-        credentials = self._frozen()
+        try:
+            credentials = self._frozen()
+        except (BotoCoreError, ClientError, RuntimeError):
+            return None  # the client asks again, and says what is wrong
         if self._signer is None:
             self._learn(self._request, credentials)
         elif credentials != self._credentials:
             self._request = self._signer = None
         return self._signer
+
+    def trust(self) -> None:
+        """A request of ours has come through."""
+        self._chances = CHANCES
+
+    def doubt(self, error: OSError) -> None:
+        """A request of ours has not: if it is for a reason that botocore's client may not have, it has few more chances."""
+        if isinstance(error, NotUnderstood):
+            self._forgo("replies that are not understood")
+        elif isinstance(error, SSLCertVerificationError):
+            self._forgo("a certificate that is not understood")
+
+    def _forgo(self, why: str) -> None:
+        self._chances -= 1
+        self.unusable = "" if self._chances > 0 else why
 
     def _see(self, request: AWSPreparedRequest, **_: Any) -> None:
         self._request = request
@@ -58,9 +80,9 @@ class Pattern:
         body = request.body if isinstance(request.body, bytes) else b""
         try:
             self._signer = Signer(request.url, headers, body, *credentials[:2])
-        except (ValueError, LookupError):
-            self._request, self._chances = None, self._chances - 1
-            self.unusable = "" if self._chances else "a request that is signed in another way"
+        except (ValueError, LookupError) as error:
+            self._request = None
+            self._forgo(str(error) if isinstance(error, UnknownHeader) else "a request that is signed in another way")
             return
         self.url, self._credentials = request.url, credentials
 

@@ -94,7 +94,8 @@ class Sender:
             else:
                 with Wait("dynamodb"):
                     request.connection.send(sent)
-        except OSError:
+        except OSError as error:
+            self._pattern.doubt(error)
             return refused + self._mend(request, None)
         self._under_way.append(request)
         return refused
@@ -119,11 +120,12 @@ class Sender:
             else:
                 with Wait("dynamodb"):
                     reply = connection.reply()
-        except OSError:
-            reply = None
+        except OSError as error:
+            self._pattern.doubt(error)
         result = _result(reply)
         if result is None or result.left:
             return self._mend(request, reply, result)
+        self._pattern.trust()
         self._access.used.write_units += sum(part.units for part in result.consumed)
         if reply and reply.lasting:
             self._idle.append(request.connection)
@@ -142,10 +144,11 @@ class Sender:
             access.used.retries += 1
         if result:
             access.used.write_units += sum(part.units for part in result.consumed)
-            unprocessed = chain.from_iterable(result.left.values())
+            unprocessed = list(chain.from_iterable(result.left.values()))
             left = {identity_of(parse_values(put["PutRequest"]["Item"]), self._keys) for put in unprocessed}
-            places = [place for place, item in zip(places, items, strict=True) if identity_of(item, self._keys) in left]
-            items = [items[place - request.start] for place in places]
+            found = [place for place, item in zip(places, items, strict=True) if identity_of(item, self._keys) in left]
+            if len(found) == len(unprocessed):  # else it is not of this batch, all of which is sent again
+                places, items = found, [items[place - request.start] for place in found]
         return self._plain.put(items, places, patience)
 
 

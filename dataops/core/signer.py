@@ -17,9 +17,18 @@ _AUTHORIZATION = re.compile(
     r"AWS4-HMAC-SHA256 Credential=(?P<id>[^/]+)/\d{8}/(?P<scope>[^/]+/[^/]+/aws4_request), "
     r"SignedHeaders=(?P<signed>[^,]+), Signature=(?P<signature>[0-9a-f]{64})"
 )
-_KEPT = ("x-amz-target", "content-type", "user-agent", "x-amz-security-token")
-"""Headers that all requests share. What else a pattern has is made anew, or numbers its attempts."""
+_KEPT = {"x-amz-target", "content-type", "user-agent", "x-amz-security-token", "x-amzn-trace-id"}
+"""Headers that all requests share."""
+_MADE = {"host", "authorization", "x-amz-date", "content-length", "amz-sdk-invocation-id", "amz-sdk-request"}
+"""Headers that each request has its own of; two number botocore's attempts."""
 _PORTS = {"http": ":80", "https": ":443"}
+
+
+class UnknownHeader(ValueError):
+    """A pattern's header that means something unknown."""
+
+    def __str__(self) -> str:
+        return "a request with headers of its own"
 
 
 class Signer:
@@ -35,11 +44,13 @@ class Signer:
             raise ValueError("the request is not signed with these credentials")
         self._path, self._host = parts.path or "/", parts.netloc.removesuffix(_PORTS.get(parts.scheme, ""))
         self._id, self._secret, self._scope = access_key, secret_key, told["scope"]
+        if not found.keys() <= _KEPT | _MADE:
+            raise UnknownHeader
         names = [name for name in told["signed"].split(";") if name not in ("host", "x-amz-date")]
         self._prepare(found["x-amz-date"], {name: found[name] for name in names})
         if self._sign(body) != told["signature"]:
             raise ValueError("the request is signed in another way")
-        self._fixed = {name: found[name] for name in _KEPT if name in found}
+        self._fixed = {name: value for name, value in found.items() if name in _KEPT}
         self._signed = {name: value for name, value in self._fixed.items() if name in names}
         self._second = -1
 

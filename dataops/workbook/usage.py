@@ -63,7 +63,7 @@ def measure_usage(
 def count_fast_rows(works: Iterable[Chunk | Segment]) -> int:
     """Rows that went all of the fast way in this run; chunks that a resumed run took over have never begun.
 
-    A row may stand in `plain` twice: never too many are counted, perhaps too few.
+    A row may stand in `plain` twice; one of a batch that had to be sent once more by the plain writer does not.
     """
     return sum(max(0, of.rows - sum(of.plain.values())) for of in works if of.began)
 

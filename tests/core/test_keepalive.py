@@ -6,6 +6,7 @@ import threading
 from contextlib import contextmanager
 
 import pytest
+from botocore.httpsession import create_urllib3_context
 
 from dataops.core import keepalive
 from dataops.core.keepalive import Connection
@@ -77,6 +78,23 @@ REPLIES = {
 def test_a_reply_that_is_not_as_expected_is_a_lost_one(listening, said):
     with connected(listening, said) as connection, pytest.raises(OSError, match="a reply that is"):
         connection.reply()
+
+
+def test_no_more_is_asked_of_a_certificate_than_botocore_asks(monkeypatch):
+    """Python 3.13 asks by itself for fields that older CAs lack; here any Python does."""
+    default = ssl.create_default_context
+
+    def strict(**options):
+        context = default(**options)
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+        return context
+
+    monkeypatch.setattr(ssl, "create_default_context", strict)
+    keepalive._tls.cache_clear()
+    try:
+        assert keepalive._tls().verify_flags == create_urllib3_context().verify_flags
+    finally:
+        keepalive._tls.cache_clear()
 
 
 def test_a_whole_reply_is_given(listening):

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import select
 import ssl
 import threading
 import time
@@ -15,6 +16,7 @@ from dataops.core import keepalive
 from dataops.core.aws import aws_session
 from dataops.core.dynamodb import Access, dynamodb_client, scan_page
 from dataops.core.pace import ATTEMPTS, Limiter
+from dataops.core.pattern import CHANCES
 from dataops.core.sender import WINDOW, Sender, batches_of
 from dataops.errors import Permanent, Retryable, Unprocessed
 from tests.certificates import Authority
@@ -150,7 +152,7 @@ def test_connections_are_kept_and_requests_are_under_way_together(monkeypatch):
         assert WINDOW >= 4
 
 
-def test_a_connection_that_the_server_has_closed_meanwhile_is_not_used(monkeypatch):
+def test_a_connection_that_has_been_idle_for_long_is_not_used(monkeypatch):
     with sending(monkeypatch, ok) as (fake, sender, access):
         sender.write(texts(50), {STAMP: {"N": "1"}})
         now = time.monotonic
@@ -159,6 +161,46 @@ def test_a_connection_that_the_server_has_closed_meanwhile_is_not_used(monkeypat
         sender.write(texts(50), {STAMP: {"N": "1"}})
         assert len(fake.connections) > before
         assert access.used.retries == 0
+
+
+@pytest.mark.parametrize(
+    "said",
+    [b"", b"HTTP/1.1 200 OK\r\ncontent-length: 23\r\n\r\n" + json.dumps(DONE).encode()],
+    ids=["an end", "a reply"],
+)
+def test_a_connection_on_which_something_came_unasked_is_not_used(monkeypatch, said):
+    with sending(monkeypatch, ok, give_back(0), give_back(0), give_back(25)) as (fake, sender, access):
+        sender.write(texts(50), {STAMP: {"N": "1"}})
+        (kept,) = sender._idle
+        fake.say(kept._socket.getsockname(), said)
+        assert select.select([kept._socket], [], [], 20)[0]
+        before = len(fake.connections)
+        assert sender.write(texts(50), {STAMP: {"N": "1"}}) == []
+        assert (len(fake.connections) > before, access.used.retries, stored_whole(fake, 50)) == (True, 1, True)
+
+
+def test_items_that_come_back_under_other_keys_are_all_sent_again(monkeypatch):
+    def other(puts):
+        return 200, {"UnprocessedItems": {"t": [{"PutRequest": {"Item": item(99)}}]}}
+
+    with sending(monkeypatch, ok, other) as (fake, sender, _):
+        assert sender.write(texts(50), {STAMP: {"N": "1"}}) == []
+        assert [len(puts) for puts, _ in fake.calls] == [25, 25, 25]
+
+
+def test_an_endpoint_whose_replies_are_not_understood_is_left_to_the_plain_way(monkeypatch):
+    with sending(monkeypatch) as (fake, sender, access):
+        fake.version = "HTTP/1.0"
+        assert sender.write(texts(250), {STAMP: {"N": "1"}}) == []
+        assert sender.why_plain == "replies that are not understood"
+        assert sender.write(texts(250), {STAMP: {"N": "1"}}) == []
+        assert (access.used.retries, stored_whole(fake, 250)) == (CHANCES, True)
+
+
+def test_a_few_lost_replies_leave_nothing_to_the_plain_way(monkeypatch):
+    with sending(monkeypatch, ok, *[lambda puts: None, ok] * 8) as (fake, sender, _):
+        assert sender.write(texts(500), {STAMP: {"N": "1"}}) == []
+        assert (sender.why_plain, stored_whole(fake, 500)) == ("", True)
 
 
 def test_units_are_spent_before_they_are_used_and_counted_as_told(monkeypatch):

@@ -3,6 +3,7 @@
 import json
 import re
 import threading
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -12,8 +13,9 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from dataops.core.aws import aws_session
+from dataops.core.pace import ATTEMPTS
 from dataops.core.writers import PutWriter
-from dataops.errors import Permanent
+from dataops.errors import Permanent, Retryable
 from tests.core.dynamodb_fake import DONE, sending, stored_whole, texts
 from tests.core.keyed import KEYS, STAMP, item
 
@@ -132,6 +134,29 @@ def test_every_request_is_signed_by_the_credentials_of_its_time(monkeypatch, tmp
     for headers, body in fake.sent:
         assert headers["x-amz-security-token"] == credentials_of(day_of(headers))[2]
         assert headers["authorization"] == signature(monkeypatch, fake.url, headers, body)
+
+
+FAILING = """n=$(($(cat {count}) + 1)); echo $n > {count}
+[ $n = 1 ] && until=$(date -u -d '+1 hour' +%Y-%m-%dT%H:%M:%SZ) || until=2100-01-01T00:00:00Z
+if [ $n -gt 1 ] && [ $n -lt {good} ]; then echo hunter2 >&2; exit 1; fi
+echo '{{"Version": 1, "AccessKeyId": "AKID'$n'", "SecretAccessKey": "s", "SessionToken": "t", "Expiration": "'$until'"}}'
+"""
+
+
+@pytest.mark.parametrize(("good", "told"), [(4, ""), (99, r"DynamoDB table t: no answer \(CredentialRetrievalError\)")])
+def test_credentials_that_cannot_be_renewed_are_asked_for_again_as_on_the_plain_way(monkeypatch, tmp_path, good, told):
+    (tmp_path / "count").write_text("0")
+    (tmp_path / "process").write_text(FAILING.format(count=tmp_path / "count", good=good))
+    (tmp_path / "config").write_text(f"[default]\ncredential_process = sh {tmp_path / 'process'}\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    with sending(monkeypatch, keys=None) as (fake, sender, access):
+        sender.write(texts(100), {STAMP: {"N": "1"}})
+        later = datetime.now(UTC) + timedelta(hours=2)
+        monkeypatch.setattr(aws_session().get_credentials(), "_time_fetcher", lambda: later)
+        with pytest.raises(Retryable, match=told) if told else nullcontext():
+            assert sender.write(texts(200)[100:], {STAMP: {"N": "1"}}) == []
+        assert stored_whole(fake, 100 if told else 200)
+        assert access.used.retries == (ATTEMPTS - 1 if told else 1)
 
 
 def day_of(headers):

@@ -10,7 +10,7 @@ from botocore.credentials import Credentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataops.core.signer import Signer
+from dataops.core.signer import Signer, UnknownHeader
 
 FIXED = {
     "X-Amz-Target": "DynamoDB_20120810.BatchWriteItem", "Content-Type": "application/x-amz-json-1.0",
@@ -87,6 +87,16 @@ def test_what_numbers_the_attempts_of_a_request_is_left_out_though_it_was_signed
     _, headers = headers_of(Signer(*pattern).head(b"{}", int(time.time())))
     assert "amz-sdk-request" not in headers
     assert "SignedHeaders=content-type;host;x-amz-date;x-amz-target," in headers["authorization"]
+
+
+def test_a_header_that_is_not_known_makes_no_pattern():
+    with pytest.raises(UnknownHeader):
+        Signer(*signed(URLS[0], b"{}", more={"X-Guard": "1"}))
+
+
+def test_a_trace_is_told_with_every_request():
+    _, headers = headers_of(Signer(*signed(URLS[0], b"{}", more={"X-Amzn-Trace-Id": "Root=1"})).head(b"{}", 0))
+    assert headers["x-amzn-trace-id"] == "Root=1"
 
 
 @pytest.mark.parametrize(
