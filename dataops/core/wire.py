@@ -63,11 +63,12 @@ class WireSource:
     def _read(self, packets: Packets) -> EncodedPage:
         page, taken, emptied = EncodedPage(), _Taken(self._reader, packets), list[tuple[int, str]]()
         while packets.taken < PAGE_BYTES:
-            begun = packets.at
+            begun, texts = packets.at, len(page.texts)
             with _rows_expected():
                 packets.at, last = self._take_rows(
                     packets.raw, packets.text, begun, len(packets.raw), page.texts, emptied
                 )
+            packets.number += len(page.texts) - texts
             if last >= 0:
                 taken.parts.append(_Region(packets.raw, begun, last, packets.at))
             if not packets.has_next():
@@ -101,7 +102,7 @@ class WireSource:
 class Packets:
     """The packets of a query's rows as they come: `raw[at:]` (and the same in latin-1) is read and not yet taken.
 
-    pymysql has read what comes before the rows. Used as a context manager, for when it is left early the connection is
+    `number` counts packets on from those that pymysql has read, which come before the rows. Used as a context manager, for when it is left early the connection is
     no longer fit for use and is closed. What is no packet of a result is a lost connection.
     """
 
@@ -112,6 +113,7 @@ class Packets:
         self._ended = not self.result.unbuffered_active
         self.result.unbuffered_active = False
         self.raw, self.text, self.at, self._read = b"", "", 0, 0
+        self.number: int = self._connection._next_seq_id
 
     def __enter__(self) -> Self:
         return self
@@ -140,7 +142,9 @@ class Packets:
                 self.read_on()
             begin = self.at + 4
             size = int.from_bytes(self.raw[self.at : self.at + 3], "little")
-            self.at = begin + size
+            if self.raw[self.at + 3] != self.number & 0xFF:
+                raise pymysql.OperationalError(CR.CR_SERVER_LOST, "sent packets out of order")
+            self.at, self.number = begin + size, self.number + 1
             parts.append(self.raw[begin : self.at])
         payload = b"".join(parts)
         if not payload or (payload[0] == ERROR and len(payload) < LEAST_ERROR):

@@ -151,6 +151,17 @@ def test_a_connection_that_is_lost_within_a_result_is_said_to_be(rows):
         assert read_page(WireSource, [said[:offset]]) == (Unreachable, False)
 
 
+@pytest.mark.parametrize("rows", [1, 2, 300])
+@pytest.mark.parametrize("times", [0, 2], ids=["missing", "twice"])
+def test_a_packet_that_is_not_there_just_once_is_a_lost_connection(rows, times):
+    begin, size = len(result([], b"")) - 4, len(result([ROW])) - len(result([]))
+    said = result([ROW] * rows)
+    assert read_page(WireSource, [said])[0] == rows
+    assert read_page(WireSource, [said[:begin], times * said[begin : begin + size], said[begin + size :]]) == (
+        Unreachable, False,
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("rows", [0, 1, 3])
 def test_an_error_between_rows_is_the_servers(rows):
     said = result([ROW] * rows, b"\xff" + struct.pack("<H", 1317) + b"#70100Query execution was interrupted")
