@@ -6,6 +6,7 @@ None), so what is read is exact whatever the type. Time zone and sql_mode are th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from decimal import Decimal
@@ -32,6 +33,7 @@ PAGE_BYTES, MAX_PAGE_ROWS = 8 * 1024 * 1024, 10_000
 _NAMES = {code: name for names in (CR, ER) for name, code in vars(names).items() if isinstance(code, int)}
 _TELLING = {1044, 1045, 1049, 1054, 1103, 1142, 1143, 1146, 1227, 1290, 1305, 1370, 1419, 2068}
 """Errors whose text holds names only, or is ours (2068). A syntax error is not among them: it quotes what stands near, values too."""
+_LOGIN = re.compile(r"'.*'@'[^']*'")
 _TRANSIENT = {
     *(1040, 1053, 1114, 1158, 1159, 1160, 1161, 1180, 1203, 1205, 1213, 1290, 1317, 1412, 1836, 1927),
     *(2003, 2006, 2013, 2014, 2055, 3168, 3169, 4031, 9501),
@@ -57,9 +59,9 @@ def located_error(where: str, error: pymysql.MySQLError) -> DataOpsError:
 
 
 def describe_error(error: pymysql.MySQLError) -> str:
-    """A driver's error as code and name, with the server's text only where that holds no value."""
+    """A driver's error as code and name, with the server's text only where that holds no value; a login's name is left out."""
     code = error.args[0] if error.args else 0
-    text = f": {error.args[1]}" if code in _TELLING and len(error.args) > 1 else ""
+    text = f": {_LOGIN.sub('of the secret', str(error.args[1]))}" if code in _TELLING and len(error.args) > 1 else ""
     name = "connection lost" if code in (0, 2006, 2013) else _NAMES.get(code, "see the manual")
     return f"MySQL error {code} ({name}){text}"
 

@@ -29,7 +29,7 @@ TEXT, OTHER, KEY, DATE, BLOB = (
     "2031-07-13",
     b"canary\x00blob",
 )
-PASSWORD, UNKNOWN = "canary-p@ss'word", "canary-unknown-field"
+PASSWORD, LOGIN, UNKNOWN = "canary-p@ss'word", "canary-lo'gin", "canary-unknown-field"
 MEANT_FOR_ROWS = ("rejection#", "offender#", "stuck#", "chunk#", "segment#", "sweep", "verify")
 """Records of the control table that hold keys and cursors."""
 
@@ -44,7 +44,7 @@ def forms(canary):
     }  # fmt: skip
 
 
-ALL = {form for canary in (TEXT, OTHER, KEY, DATE, BLOB, PASSWORD, UNKNOWN) for form in forms(canary)}
+ALL = {form for canary in (TEXT, OTHER, KEY, DATE, BLOB, PASSWORD, LOGIN, UNKNOWN) for form in forms(canary)}
 
 
 def hunted(places):
@@ -129,14 +129,16 @@ FAULTS = {
     "shared keys": ({"dynamodb__partition_key": "born"}, "shared by several rows"),
     "transform": ({"transform": "leaky"}, "the transform raised ValueError"),
     "constraint": ({}, "MySQL error"),
-    "password": ({"source__secret": "wrong"}, "MySQL error 1045"),
+    "password": ({}, "MySQL error 1045"),
+    "login": ({}, "MySQL error 1045"),
 }
+LOGINS = {"password": {"password": PASSWORD}, "login": {"username": LOGIN}}
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_no_value_of_a_row_or_a_secret_is_left_where_it_may_not_be(birds, inbox, tmp_path, monkeypatch, fault):
     changes, told = FAULTS[fault]
-    changes = {**changes, "source__secret": secret(birds, **({"password": PASSWORD} if fault == "password" else {}))}
+    changes = {**changes, "source__secret": secret(birds, **LOGINS.get(fault, {}))}
     if fault == "transform":
         changes["transform"] = leaky_transform(tmp_path, monkeypatch)
     if fault == "constraint":  # MySQL's own text of this error holds the value
@@ -152,7 +154,8 @@ def test_no_value_of_a_row_or_a_secret_is_left_where_it_may_not_be(birds, inbox,
         places["message"] = inbox()
         assert b"failed" in places["message"]
     assert {"history", "zip", "control record", "dataops-plan.log", "calls-aws.jsonl", "host.log"} <= places.keys()
-    assert hunted(places) == []
+    named = ["source.log"] if fault == "login" else []  # the server's own log says whom it has refused
+    assert hunted(places) == named
     if fault in ("rejected", "shared keys"):
         assert hunted({"rejections": (result.folder / "rejections.jsonl").read_bytes()}) == ["rejections"]
 
