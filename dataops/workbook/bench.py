@@ -23,6 +23,7 @@ import msgspec
 import pymysql
 
 from dataops.core.mysql import execute, quote_name
+from dataops.core.records import STAMP_ATTEMPTS, STAMP_CHUNKS
 from dataops.errors import StackError
 from dataops.local.bench import rows as table
 from dataops.local.bench.subject import GENERATION, SOURCE, TARGET, WARM, WARM_ROWS, Done, Work
@@ -185,7 +186,7 @@ class Bench:
 
     def measure(self, method: Measured, rows: int) -> None:
         """One run of one method, and whether every row came as it should."""
-        self.hold(rows, nulls=method.name != "awswrangler")
+        self.hold(rows, nulls=method.name != "awswrangler", chunks=1 if method.name == OURS else 0)
         done = self.work(method.direction, method.name, rows)
         method.client.append(done.cpu / rows * MICRO)
         method.server.append(done.server_cpu / rows * MICRO)
@@ -195,13 +196,18 @@ class Bench:
         else:
             method.differences += self.compare(done.table, rows)
 
-    def hold(self, rows: int, *, nulls: bool = True) -> None:
-        """Have the endpoint hold so many items, and expect so many; `nulls` says whether NULLs are to come as such."""
+    def hold(self, rows: int, *, nulls: bool = True, chunks: int = 0) -> None:
+        """Have the endpoint hold so many items, and expect so many; `nulls` says whether NULLs are to come as such.
+
+        Each item is to come with the stamp of one of the `chunks` first chunks; with none where there are none.
+        """
         info = self.server.info
         secret = {"host": info.host, "port": info.port, "username": info.user, "password": info.password}
         secret |= {"dbname": info.database, "tls": "off"}
-        held = {"rows": {NAME: rows, WARM: WARM_ROWS}, "stamp": GENERATION * 100_000, "secret": secret, "nulls": nulls}
-        self._ask("Hold", held)
+        first = GENERATION * STAMP_CHUNKS * STAMP_ATTEMPTS
+        stamps = [str(first + chunk * STAMP_ATTEMPTS) for chunk in range(chunks)]
+        held = {"rows": {NAME: rows, WARM: WARM_ROWS}, "stamp": first, "stamps": stamps}
+        self._ask("Hold", {**held, "secret": secret, "nulls": nulls})
 
     def check_items(self) -> int:
         """Items that the endpoint was not sent as it should have been, or that it should not have been sent."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from dataops.core.records import STAMP_CHUNKS
 from dataops.local.bench.worker import OURS
 from dataops.workbook.bench import MICRO, Bench, open_bench
 from dataops.workbook.table import Table
@@ -101,7 +102,7 @@ def measure_scale(sizes: Sequence[int], tell: Callable[[str], None], flavor: Fla
 
 
 def _measure(bench: Bench, rows: int) -> Point:
-    bench.hold(rows)
+    bench.hold(rows, chunks=STAMP_CHUNKS)
     planned, copied = (bench.work(stage, OURS, rows) for stage in ("plan", "copy"))
     wrong = bench.check_items()
     loaded = bench.work("load", OURS, rows)

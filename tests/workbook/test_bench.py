@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from dataops.local.bench.endpoint import STAMP, Held, _items_of
+from dataops.local.bench.rows import TEMPLATES
 from dataops.local.bench.worker import METHODS
 from dataops.workbook.bench import FULL, Benchmark, Measured, Size, run_benchmark
 from dataops.workbook.scale import measure_scale, sizes_up_to
@@ -34,16 +35,18 @@ def held():
     return Held()
 
 
-def sent(held, *items):
-    """What the check says after these items were sent as those of rows 1 to 2."""
+def sent(held, *items, rows=2, stamps=("1",)):
+    """What the check says after these items were sent as those of rows 1 to `rows`."""
     requests = [{"PutRequest": {"Item": item}} for item in items]
-    held.answer("Bench.Hold", b'{"rows": {"t": 2}, "stamp": 1, "secret": {}, "nulls": true}')
+    asked = {"rows": {"t": rows}, "stamp": 1, "stamps": stamps, "secret": {}, "nulls": True}
+    held.answer("Bench.Hold", json.dumps(asked).encode())
     held.answer("DynamoDB_20120810.BatchWriteItem", json.dumps({"RequestItems": {"t": requests}}).encode())
     return json.loads(held.answer("Bench.Check", b'{"table": "t"}'))["differences"]
 
 
 def item(held, number, **changes):
-    return held.items[number] | {"id": {"N": str(number)}, STAMP: {"N": "1"}} | changes
+    template = held.items[number % TEMPLATES]
+    return template | {"id": {"N": str(number)}, STAMP: {"N": "1"}} | changes
 
 
 def test_rows_that_came_as_they_should_do_not_differ(held):
@@ -56,11 +59,23 @@ def test_rows_that_came_as_they_should_do_not_differ(held):
     ("changes", "differences"),
     [
         ({"name": {"S": "another"}}, 2), ({"total": {"N": "0.01"}}, 2), ({"memo": {"NULL": True}}, 2),
-        ({"extra": {"S": ""}}, 2), ({"id": {"N": "3"}}, 2),
+        ({"extra": {"S": ""}}, 2), ({"id": {"N": "3"}}, 2), ({STAMP: {"N": "2"}}, 2), ({STAMP: {"S": "1"}}, 2),
     ],
 )  # fmt: skip
 def test_an_item_that_differs_is_wrong_and_leaves_its_row_missing(held, changes, differences):
     assert sent(held, item(held, 1), item(held, 2, **changes)) == differences
+
+
+def test_a_stamp_that_is_missing_differs_as_one_that_should_not_be_there(held):
+    unstamped = {name: value for name, value in item(held, 2).items() if name != STAMP}
+    assert sent(held, item(held, 1), unstamped) == 2
+    assert sent(held, unstamped, item(held, 1), stamps=()) == 2
+
+
+def test_a_wrong_stamp_differs_in_a_row_whose_like_was_right(held):
+    like = TEMPLATES + 1
+    assert sent(held, item(held, 1), item(held, like), rows=like) == like - 2
+    assert sent(held, item(held, 1), item(held, like, **{STAMP: {"N": "2"}}), rows=like) == like
 
 
 def test_a_row_that_never_came_differs(held):

@@ -27,7 +27,7 @@ KEPT_BYTES = 128 * 1024 * 1024
 """Bytes of requests that are kept before they are looked through."""
 _PUT = b'{"PutRequest":{"Item":{'
 _ID = re.compile(rb'"id":\{"N":"(\d+)"\}')
-_STAMP = re.compile(rb'"%s":\{"N":"\d+"\}' % STAMP.encode())
+_STAMP = re.compile(rb'"%s":\{"N":"(\d+)"\}' % STAMP.encode())
 _HEAD = "HTTP/1.1 200 OK\r\nContent-Type: application/x-amz-json-1.0\r\nx-amz-crc32: {}\r\nContent-Length: {}\r\n\r\n"
 
 
@@ -42,7 +42,7 @@ class Held:
         self._nulls, self._texts = True, list[str]()
         self._sent, self._sent_bytes = list[tuple[str, bytes]](), 0
         self._right, self._wrong = dict[str, bytearray](), dict[str, int]()
-        self._known = set[tuple[int, bytes]]()
+        self._known, self._stamps = set[tuple[int, bytes]](), {b""}
 
     def answer(self, target: str, body: bytes) -> bytes:
         """The reply to a request."""
@@ -58,7 +58,11 @@ class Held:
         return reply if isinstance(reply, bytes) else json.dumps(reply).encode()
 
     def _Hold(self, asked: Any) -> Any:  # noqa: N802 - named as the operation
-        """From now on hold so many `rows` of each table, and nothing of what came before; NULLs come unless `nulls` is false."""
+        """From now on hold so many `rows` of each table, and nothing of what came before.
+
+        NULLs are to come unless `nulls` is false, and each item with one of the `stamps`, or with none where there are none.
+        """
+        self._stamps = {stamp.encode() for stamp in asked["stamps"]} or {b""}
         self.rows, self.stamp, self.secret = asked["rows"], asked["stamp"], json.dumps(asked["secret"])
         self._nulls, self._texts = asked["nulls"], self._item_texts()
         self.records, self._known, self._sent, self._sent_bytes = {}, set(), [], 0
@@ -94,14 +98,16 @@ class Held:
 
         Rows of a template have one text but for their number and stamp: it is parsed once.
         """
-        found = _ID.search(item)
-        number = int(found[1]) if found else 0
+        found, stamped = _ID.search(item), _STAMP.search(item)
+        number, stamp = int(found[1]) if found else 0, stamped[1] if stamped else b""
+        if stamp not in self._stamps:
+            return 0
         known = (number % TEMPLATES, _STAMP.sub(b"", _ID.sub(b"", item, 1), 1))
         if known not in self._known:
             attributes = json.loads(item)
-            same = attributes.pop("id", None) == {"N": str(number)}
-            attributes.pop(STAMP, None)
-            if not same or not self._is_right(attributes, number):
+            marks = {"id": {"N": str(number)}} | ({STAMP: {"N": stamp.decode()}} if stamp else {})
+            told = {name: attributes.pop(name) for name in ("id", STAMP) if name in attributes}
+            if told != marks or not self._is_right(attributes, number):
                 return 0
             self._known.add(known)
         return number
