@@ -8,10 +8,12 @@ import sys
 
 import pytest
 
+from dataops.cli import main
 from dataops.local.bench.endpoint import STAMP, Held, _items_of
 from dataops.local.bench.rows import TEMPLATES
+from dataops.local.bench.subject import SOURCE
 from dataops.local.bench.worker import METHODS
-from dataops.workbook.bench import FULL, Benchmark, Measured, Size, run_benchmark
+from dataops.workbook.bench import FULL, Bench, Benchmark, Measured, Size, run_benchmark
 from dataops.workbook.scale import measure_scale, sizes_up_to
 
 
@@ -89,6 +91,22 @@ def test_ratios_are_those_of_one_round():
     assert figures == [
         ("back", "base", 90.0, 1.0, 1.0, 1.0, 10.0, 1.0, 8), ("back", "dataops", 10.0, 5.0, 3.0, 10.0, 6.0, 0.6, 80),
     ]  # fmt: skip
+
+
+def test_a_row_that_comes_out_otherwise_is_a_difference_and_exit_status_1(tmp_path, monkeypatch, capsys):
+    def fill_otherwise(bench, rows, fill=Bench.fill):
+        fill(bench, rows)
+        bench.connection.cursor().execute(f"UPDATE {SOURCE} SET quantity = quantity + 1 WHERE id = 7")
+        bench.connection.commit()
+
+    monkeypatch.setattr(Bench, "fill", fill_otherwise)
+    monkeypatch.setattr("dataops.workbook.bench.QUICK", Size(300, 100, 1))
+    monkeypatch.setattr("sys.argv", ["dataops", "bench", "--quick", "--json", "-o", str(tmp_path / "plot.png")])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    found = json.loads(capsys.readouterr().out)
+    assert found["differences"] == 2 * len(found["methods"])  # each time a wrong row came, and the right one did not
 
 
 def test_the_servers_cpu_is_compared_over_equal_rows():
