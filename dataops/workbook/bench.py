@@ -1,4 +1,4 @@
-"""What a row costs on this machine: our way beside what people write, alternated, every row of every method checked.
+"""What a row costs on this machine: our way beside what people write, alternated, every row that is moved checked.
 
 It starts a MySQL server of its own and a DynamoDB that takes everything and keeps nothing, in processes of their own,
 so that only the client's CPU is counted. Each run is a fresh interpreter; modules, connections and clients are made
@@ -27,7 +27,7 @@ from dataops.core.records import STAMP_ATTEMPTS, STAMP_CHUNKS
 from dataops.errors import StackError
 from dataops.local.bench import rows as table
 from dataops.local.bench.subject import GENERATION, SOURCE, TARGET, WARM, WARM_ROWS, Done, Work
-from dataops.local.bench.worker import METHODS, OURS
+from dataops.local.bench.worker import METHODS, OURS, READS
 from dataops.local.mysqld import find_program
 from dataops.local.servers import MySQLServer
 from dataops.local.spawn import Spawner, end_process, free_port, own_environment, wait_until
@@ -55,7 +55,7 @@ class Size(msgspec.Struct, frozen=True):
 
     def rows_of(self, direction: str, method: str) -> int:
         """Rows of one run of a method: equal ones on the way back, where the server's CPU is compared, too."""
-        return self.rows if direction == "back" or method == OURS else self.other_rows
+        return self.rows if direction == "back" or method in (OURS, READS) else self.other_rows
 
 
 FULL, QUICK = Size(200_000, 10_000, 5), Size(50_000, 1_000, 3)
@@ -70,6 +70,11 @@ class Measured(msgspec.Struct):
     server: list[float] = []
     rate: list[float] = []
     differences: int = 0
+
+    @property
+    def checked(self) -> bool:
+        """Whether it moves rows that can be compared; what only reads does not."""
+        return self.name != READS
 
 
 class Benchmark(msgspec.Struct, frozen=True):
@@ -91,6 +96,11 @@ class Benchmark(msgspec.Struct, frozen=True):
         parts = zip(method.server, self._baseline(method).server, strict=True)
         return statistics.median(own / base if base else 0.0 for own, base in parts)
 
+    def parts_of_reads(self, method: Measured) -> list[float]:
+        """A method's CPU as a part of what pymysql's bare fetchall takes, round by round; nothing where that was not measured."""
+        reads = next((of for of in self.methods if of.direction == method.direction and not of.checked), None)
+        return [own / read for own, read in zip(method.client, reads.client, strict=True)] if reads else []
+
     def _baseline(self, method: Measured) -> Measured:
         return next(of for of in self.methods if of.direction == method.direction)
 
@@ -99,14 +109,16 @@ class Benchmark(msgspec.Struct, frozen=True):
         return {"methods": [self._figures(method) for method in self.methods], "differences": self.differences}
 
     def _figures(self, method: Measured) -> dict[str, Any]:
-        ratios = self.ratios_of(method)
+        ratio, least, most = _spread(self.ratios_of(method))
+        part, least_part, most_part = _spread(parts) if (parts := self.parts_of_reads(method)) else (None, None, None)
         return {
             "direction": method.direction, "name": method.name,
-            "us_per_row": round(statistics.median(method.client), 2), "ratio": round(statistics.median(ratios), 2),
-            "ratio_min": round(min(ratios), 2), "ratio_max": round(max(ratios), 2),
+            "us_per_row": round(statistics.median(method.client), 2),
+            "ratio": ratio, "ratio_min": least, "ratio_max": most,
             "server_us_per_row": round(statistics.median(method.server), 2),
             "server_ratio": round(self.server_ratio_of(method), 2),
             "rows_per_second": round(statistics.median(method.rate)),
+            "of_reads": part, "of_reads_min": least_part, "of_reads_max": most_part, "checked": method.checked,
         }  # fmt: skip
 
     def table(self) -> Table:
@@ -121,15 +133,26 @@ class Benchmark(msgspec.Struct, frozen=True):
             ratios = (f"{figures[n]:.2f}" for n in ("ratio", "ratio_min", "ratio_max"))
             server = f"{figures['server_us_per_row']:,.1f}", f"{figures['server_ratio']:.2f}"
             numbers = (f"{figures['us_per_row']:,.1f}", *ratios, *server, f"{figures['rows_per_second']:,}")
-            rows.append((method.direction, method.name, *numbers, method.differences))
-        return Table(columns, rows, right=columns[2:])
+            rows.append((method.direction, method.name, *numbers, method.differences if method.checked else "-"))
+        return Table(columns, rows, self._describe_reads(), right=columns[2:])
+
+    def _describe_reads(self) -> str:
+        """Our copy beside the bare reading of its rows, in a sentence; nothing where that was not measured."""
+        ours = next((of for of in self.methods if (of.direction, of.name) == ("forward", OURS)), None)
+        if not ours or not (parts := self.parts_of_reads(ours)):
+            return ""
+        part, least, most = _spread(parts)
+        return f"The copy by {OURS} takes {part:.2f} ({least:.2f} to {most:.2f}) of the CPU of {READS}."
 
     def draw(self) -> Picture:
         """The figures as bars."""
         from dataops.workbook.charts import draw_costs
 
         found = [self._figures(method) for method in self.methods]
-        bars = [(f"{of['direction']}: {of['name']}", of["us_per_row"], f"{of['ratio']:.1f} x") for of in found]
+        notes = [f"{of['ratio']:.1f} x" if of["checked"] else "writes nothing" for of in found]
+        bars = [
+            (f"{of['direction']}: {of['name']}", of["us_per_row"], note) for of, note in zip(found, notes, strict=True)
+        ]
         return draw_costs(bars, "Client CPU a row, microseconds; times less than the baseline", OURS)
 
 
@@ -192,7 +215,7 @@ class Bench:
         method.server.append(done.server_cpu / rows * MICRO)
         method.rate.append(rows / done.wall)
         if method.direction == "forward":
-            method.differences += self.check_items()
+            method.differences += self.check_items() if method.checked else 0
         else:
             method.differences += self.compare(done.table, rows)
 
@@ -244,6 +267,11 @@ class Bench:
         connection = http.client.HTTPConnection("127.0.0.1", self.port)
         connection.request("POST", "/", json.dumps(body), {"X-Amz-Target": f"Bench.{operation}"})
         return json.loads(connection.getresponse().read())
+
+
+def _spread(values: list[float]) -> tuple[float, float, float]:
+    """Median, least and most."""
+    return round(statistics.median(values), 2), round(min(values), 2), round(max(values), 2)
 
 
 def _expected(name: str) -> str:

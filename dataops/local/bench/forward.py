@@ -8,6 +8,8 @@ from typing import Any
 from dataops.local.bench.rows import NAMES, normal_value
 from dataops.local.bench.subject import SOURCE, Subject, never
 
+_QUERY = f"SELECT {', '.join(NAMES)} FROM {SOURCE} WHERE id <= %s"
+
 
 def copy_by_dataops(subject: Subject) -> Callable[[], None]:
     """The very code of the state Rds To Dynamodb, with its control table."""
@@ -60,7 +62,20 @@ def copy_by_awswrangler(subject: Subject) -> Callable[[], None]:
     return copy
 
 
+def read_by_fetchall(subject: Subject) -> Callable[[], None]:
+    """pymysql's bare fetchall of the rows, as tuples; nothing is written. The cursor keeps them: letting go is no part."""
+    from pymysql.cursors import Cursor
+
+    cursor = subject.connect().cursor(Cursor)
+
+    def read() -> None:
+        cursor.execute(_QUERY, (subject.rows,))
+        cursor.fetchall()
+
+    return read
+
+
 def _rows(connection: Any, rows: int) -> list[dict[str, Any]]:
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {', '.join(NAMES)} FROM {SOURCE} WHERE id <= %s", (rows,))
+        cursor.execute(_QUERY, (rows,))
         return [{name: normal_value(name, value) for name, value in row.items()} for row in cursor.fetchall()]
