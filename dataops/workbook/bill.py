@@ -18,6 +18,8 @@ MORE_MICROSECONDS = {"rds_to_dynamodb": 179.7 - 6.8, "dynamodb_to_rds": 82.2 - 5
 
 From `dataops bench`, as docs/fast-path.md has it; Lambda's processors may be slower.
 """
+WHOSE = {"DynamoDB write units": " of the copy", "DynamoDB read units": " of the load"}
+"""Of which part of a run a record has the units: what else a run reads and writes is in no line (docs/architecture.md)."""
 PROCESSOR_MEMORY = 1769
 """MB at which a function has one whole processor (AWS, "Configure Lambda function memory"); with less it has a share."""
 
@@ -61,14 +63,21 @@ def bill_json(bill: Sequence[Line]) -> dict[str, object] | None:
 
 
 def bill_table(bill: Sequence[Line]) -> Table:
-    """A bill to read, its sum last."""
+    """A bill to read, the sum of its lines last."""
     columns = ("measured", "amount", "$", "with batch_writer (estimate)", "$ (estimate)")
     rows = [
-        (of.name, _shorten(of.amount), f"{of.dollars:.6f}", _shorten(of.instead), f"{of.dollars_instead:.6f}")
+        (
+            of.name + WHOSE.get(of.name, ""),
+            _shorten(of.amount),
+            f"{of.dollars:.6f}",
+            _shorten(of.instead),
+            f"{of.dollars_instead:.6f}",
+        )
         for of in bill
     ]
     if bill:
-        rows.append(("all", "-", f"{total_of(bill):.6f}", "-", f"{sum(line.dollars_instead for line in bill):.6f}"))
+        instead = sum(line.dollars_instead for line in bill)
+        rows.append(("all of the above", "-", f"{total_of(bill):.6f}", "-", f"{instead:.6f}"))
     return Table(columns, rows, right=columns[1:])
 
 

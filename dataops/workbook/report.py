@@ -18,8 +18,8 @@ from dataops.workbook.result import FlowResult, RunResult, StateTime
 from dataops.workbook.table import Table
 
 COST_NOTE = (
-    "List prices of us-east-1. Not in it: the control table, logs, the databases, and the network. The estimate for boto3's "
-    "<code>batch_writer</code> adds the CPU that it takes more, by <code>dataops bench</code>, for the rows that went the "
+    "List prices of us-east-1. Not in it: the units of sweep and comparison and of the control table, logs, the databases, "
+    "and the network. The estimate for boto3's <code>batch_writer</code> adds the CPU that it takes more, by <code>dataops bench</code>, for the rows that went the "
     "fast way."
 )
 BAR_WIDTH, BAR_HEIGHT = 380, 22
@@ -120,13 +120,13 @@ def flows_table(records: Sequence[FlowRecord]) -> Table:
 
 def runs_table(records: Sequence[Record]) -> Table:
     """What ran, when, with what result, in the order given."""
-    heads = ("run", "started", "status", "source rows", "target rows", "rejected", "$", "cause")
+    heads = ("run", "started", "status", "source rows", "target rows", "rejected", "$ measured", "cause")
     rows = [
         (record.run, record.started[:19] or "-", record.status, record.source_rows, record.target_rows,
          record.rejected, f"{total_of(bill_run(record)):.4f}" if record.usage else "-", record.cause or "-")
         for record in records
     ]  # fmt: skip
-    return Table(heads, rows, right=("$",))
+    return Table(heads, rows, right=("$ measured",))
 
 
 def notebooks_table(outcomes: Sequence[tuple[str, Outcome]]) -> Table:

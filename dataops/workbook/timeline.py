@@ -41,7 +41,7 @@ def draw_timeline(result: RunResult) -> Picture:
 
 
 def draw_consumption(result: RunResult, forecast: ProjectionPreview) -> Picture:
-    """Write units that the run took beside what notebook 03 forecasts: for a first load, for an unchanged refresh.
+    """Write units that the run's copy took beside what notebook 03 forecasts: for a first load, for an unchanged refresh.
 
     A run that found older items lies between the two: an index is written where what it shows has changed.
     """
@@ -54,8 +54,8 @@ def draw_consumption(result: RunResult, forecast: ProjectionPreview) -> Picture:
     reads = (
         f"; a run reads about {forecast.run_read_units:,.0f} RCU, $ {dollars(prices.reads(forecast.run_read_units))}"
     )
-    title = f"{result.record.batch}: write units{reads}"
-    return draw_compared(rows, title, ("forecast", "this run"), f"{result.record.batch}: write units")
+    name = f"{result.record.batch}: write units of the copy"
+    return draw_compared(rows, f"{name}{reads}", ("forecast", "this run"), name)
 
 
 def _lanes(works: Sequence[Work], started: float, color: str, name: str) -> Iterator[tuple[str, list[Span]]]:

@@ -58,5 +58,11 @@ def test_a_run_that_was_not_measured_has_no_bill():
 
 def test_a_bill_ends_with_its_sum():
     bill = bill_run(record_of(10, transitions=40_000, write_units=1_000_000.0))
-    assert bill_table(bill).rows[-1][:3] == ("all", "-", f"{total_of(bill):.6f}")
+    assert bill_table(bill).rows[-1][:3] == ("all of the above", "-", f"{total_of(bill):.6f}")
     assert total_of(bill) == pytest.approx(1.625, abs=0.001)
+
+
+def test_a_bill_says_whose_units_it_has():
+    names = [row[0] for row in bill_table(bill_run(record_of())).rows]
+    assert names[3:5] == ["DynamoDB write units of the copy", "DynamoDB read units of the load"]
+    assert {"DynamoDB write units", "DynamoDB read units"} < (bill_json(bill_run(record_of())) or {}).keys()

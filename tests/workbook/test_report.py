@@ -78,8 +78,16 @@ def test_runs_are_listed_with_their_whole_cause_unchanged():
     records = [Record("r-2", "r", "failed", cause=cause), Record("r-1", "r", "succeeded", source_rows=1234)]
     records[1].usage = Usage(100, {"plan": Invoked(1, 1000, 1024)})
     lines = runs_table(records).text().splitlines()
+    assert "  $ measured  " in lines[0]
     assert lines[1].endswith(f"  {cause}")
     assert lines[2].split() == ["r-1", "-", "succeeded", "1,234", "0", "0", "0.0025", "-"]
+
+
+def test_a_report_says_which_units_its_cost_leaves_out(tmp_path):
+    result = result_of()
+    assert "sweep and comparison" not in write_report(result, tmp_path).read_text()
+    result.record.usage = Usage(100, {"plan": Invoked(1, 1000, 1024)})
+    assert "the units of sweep and comparison" in write_report(result, tmp_path).read_text()
 
 
 def test_what_limited_a_run_is_a_sentence_for_each_work_that_was_done():
