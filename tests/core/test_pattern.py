@@ -3,6 +3,7 @@
 import json
 import os
 from io import BytesIO
+from typing import Any
 
 import pytest
 from botocore.awsrequest import AWSResponse
@@ -56,7 +57,7 @@ def seen(monkeypatch, tmp_path):
 
         def answer(request, **_):
             urls.append(request.url)
-            reply = AWSResponse(request.url, 200, {}, BytesIO())
+            reply: Any = AWSResponse(request.url, 200, {}, BytesIO())
             reply._content = json.dumps(DONE).encode()
             return reply
 
