@@ -67,7 +67,8 @@ def describe_publication(result: FlowResult) -> str:
     if result.record.publish == "each":
         return "Each batch published by itself."
     if result.record.published:
-        return f"All {len(result.record.runs)} tables changed in one RENAME."
+        tables = len(result.record.runs)
+        return f"{f'All {tables} tables' if tables > 1 else 'The table'} changed in one RENAME."
     return "No table was changed."
 
 

@@ -5,11 +5,18 @@ from html.parser import HTMLParser
 import msgspec
 import pytest
 
-from dataops.core.records import Invoked, Record, Rejection, Usage
+from dataops.core.records import FlowRecord, Invoked, Record, Rejection, Usage
 from dataops.deploy.machine import DEFINITION
 from dataops.errors import Permanent
-from dataops.workbook.report import counts_table, describe_limits, require_success, runs_table, write_report
-from dataops.workbook.result import RunResult, StateTime
+from dataops.workbook.report import (
+    counts_table,
+    describe_limits,
+    describe_publication,
+    require_success,
+    runs_table,
+    write_report,
+)
+from dataops.workbook.result import FlowResult, RunResult, StateTime
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>"
 
@@ -38,6 +45,15 @@ def test_values_are_text_and_nothing_is_loaded(tmp_path):
     assert not tags.seen & {"script", "img", "link", "iframe", "object"}
     assert tags.links == []
     assert page.count("&lt;script&gt;") >= 4
+
+
+@pytest.mark.parametrize(
+    ("batches", "told"),
+    [(["a"], "The table changed in one RENAME."), (["a", "b"], "All 2 tables changed in one RENAME.")],
+)
+def test_it_tells_how_many_tables_a_flow_published(batches, told):
+    record = FlowRecord("nightly-1", "nightly", runs={name: f"{name}-1" for name in batches}, published=True)
+    assert describe_publication(FlowResult(record, "succeeded", 2.0, (), "{}", ())) == told
 
 
 def test_it_tells_the_equation_the_states_and_the_rejections(tmp_path):
