@@ -15,7 +15,7 @@ from dataops.deploy.alarms import batch_alarms, flow_alarms
 from dataops.deploy.flow import flow_definition
 from dataops.deploy.machine import placeholder_of
 from dataops.deploy.package import OF_FLOWS
-from dataops.deploy.starts import flow_schedule_resource, schedule_resource
+from dataops.deploy.starts import flow_schedule_resource, parse_start, schedule_resource
 from dataops.deploy.tables import table_definition
 from dataops.deploy.template import Tagged, read_template
 from dataops.errors import BatchFileError
@@ -37,9 +37,12 @@ def compose(
     """The template for these batches; `codecs`, by batch, give key types that a batch does not declare.
 
     `workers` is how many chunks a scheduled run copies at once. `flows` have their steps, all of these batches; a batch of
-    a scheduled flow is started by that alone. Raises BatchFileError where two batches contradict
+    a scheduled flow is started by that alone. Raises BatchFileError where a schedule is wrong, where two batches contradict
     each other about a table, where a key's type is not known, or an input is too large for its schedule.
     """
+    started: list[Batch | Flow] = [*batches, *flows]
+    for of in started:
+        parse_start(of)
     template = read_template()
     held = {"batches": sorted(batch.batch for batch in batches), "flows": sorted(flow.flow for flow in flows)}
     template["Metadata"] = {"dataops": {kind: names for kind, names in held.items() if names}}

@@ -1,7 +1,7 @@
 """Schedule expressions of EventBridge: what `cron`, `rate` and `at` mean, and when they fire. Pure; no AWS.
 
 Grammar and meaning are those of the EventBridge and EventBridge Scheduler user guides. A rule runs in UTC; a time zone
-makes an expression one of Scheduler, which also knows `at`, may leave out the year and takes `rate(1 days)`.
+makes an expression one of Scheduler, which alone knows `at`, may leave out the year and takes `rate(1 days)`.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def parse_schedule(expression: str, timezone: str = "") -> Schedule:
         raise BatchFileError(f"schedule: expected cron(...), rate(...) or at(...), found another text{lone}")
     if found[1] == "cron":
         return parse_cron(found[2], bool(timezone))
-    return _parse_rate(found[2], bool(timezone)) if found[1] == "rate" else _parse_at(found[2])
+    return _parse_rate(found[2], bool(timezone)) if found[1] == "rate" else _parse_at(found[2], bool(timezone))
 
 
 def list_hints(expression: str, timezone: str = "") -> list[str]:
@@ -116,11 +116,14 @@ def _parse_rate(text: str, scheduler: bool) -> Rate:
     return Rate(timedelta(**{f"{unit}s": count}))
 
 
-def _parse_at(text: str) -> At:
+def _parse_at(text: str, scheduler: bool) -> At:
     problem = BatchFileError("schedule: at: expected a date and time such as at(2026-11-24T09:00:00)")
     if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}", text):
         raise problem
     try:
-        return At(datetime.fromisoformat(text))
+        at = At(datetime.fromisoformat(text))
     except ValueError as error:
         raise problem from error
+    if not scheduler:
+        raise BatchFileError("schedule: at() is Scheduler's; give timezone: UTC")
+    return at

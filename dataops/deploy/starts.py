@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from dataops.batch import Batch, Schedule
+from dataops.deploy.schedule import Schedule as Parsed
 from dataops.deploy.schedule import parse_schedule
 from dataops.deploy.template import Tagged
 from dataops.errors import BatchFileError
@@ -55,6 +56,17 @@ def flow_input_bytes(flow: Flow, batches: Mapping[str, Batch]) -> int:
     """The size of a flow's largest state: its input with the names of all runs beside it, and what a failed run tells."""
     named = NAMES_BYTES + RUN_NAME_BYTES * len(flow.names)
     return len(flow_input(flow, batches, _INSTANT).encode()) + named + CAUSE_BYTES
+
+
+def parse_start(of: Batch | Flow) -> Parsed | None:
+    """What the schedule of a batch or a flow means, None without one. Raises BatchFileError, which names it."""
+    if of.schedule is None:
+        return None
+    try:
+        return parse_schedule(of.schedule.expression, of.schedule.timezone or "")
+    except BatchFileError as error:
+        what = f"flow {of.flow}" if isinstance(of, Flow) else f"batch {of.batch}"
+        raise BatchFileError(f"{what}: {error}") from error
 
 
 def schedule_resource(batch: Batch, workers: int, machine: str = "BatchMachine") -> dict[str, Any]:

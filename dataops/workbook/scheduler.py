@@ -22,7 +22,8 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from dataops.core.aws import aws_client
-from dataops.deploy.schedule import Schedule, list_firings, parse_schedule
+from dataops.deploy.schedule import Schedule, list_firings
+from dataops.deploy.starts import parse_start
 from dataops.errors import BatchFileError, Permanent
 from dataops.flow import Flow, FlowFile
 from dataops.workbook.flow import find_batch_or_flow
@@ -73,10 +74,8 @@ def find_scheduled(names: Sequence[str]) -> list[Scheduled]:
         declared = find_batch_or_flow(given)
         of = declared.flow if isinstance(declared, FlowFile) else declared
         name = of.flow if isinstance(of, Flow) else of.batch
-        if of.schedule:
-            timezone = of.schedule.timezone or ""
-            schedule = parse_schedule(of.schedule.expression, timezone)
-            found[name] = Scheduled(given, name, schedule, timezone, isinstance(of, Flow))
+        if of.schedule and (schedule := parse_start(of)):
+            found[name] = Scheduled(given, name, schedule, of.schedule.timezone or "", isinstance(of, Flow))
             started |= set(of.names) if isinstance(of, Flow) else set()
     if not found:
         raise BatchFileError("schedule: none of the batches has one; add schedule: {expression: ...} to a batch file")

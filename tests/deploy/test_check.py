@@ -57,6 +57,15 @@ def test_a_schedule_is_checked_in_its_batch_file(tmp_path):
     assert told.startswith("orders.yml: schedule: cron: one of day-of-month (field 3)")
 
 
+def test_at_without_a_time_zone_is_told_with_its_file(tmp_path):
+    path = tmp_path / "orders.yml"
+    text = (STEPFUNCTIONS / "batches/orders.yml").read_text()
+    path.write_text(re.sub(r"schedule: .*", 'schedule: {expression: "at(2027-01-01T00:00:00)"}', text))
+    status, told = checked(path)
+    assert status == 2
+    assert told.startswith("orders.yml: schedule: at() is Scheduler's; give timezone: UTC\n")
+
+
 def test_an_unknown_time_zone_is_told_with_its_file_and_a_near_name(tmp_path):
     path = tmp_path / "orders.yml"
     path.write_text((STEPFUNCTIONS / "batches/orders.yml").read_text().replace("Asia/Tokyo", "Asia/Tokio"))

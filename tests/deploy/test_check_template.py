@@ -67,6 +67,8 @@ def test_a_role_that_is_wider_than_needed_is_told_with_its_place(unlinted, tmp_p
          "Resources.R.Properties.ScheduleExpression", "schedule: cron: field 1, minutes"),
         ("Resources:\n", "Resources:\n  R: {Type: AWS::Events::Rule, Properties: {ScheduleExpression: rate(1 days)}}\n",
          "Resources.R.Properties.ScheduleExpression", "schedule: rate: expected rate(1 day)"),
+        ("Resources:\n", "Resources:\n  R: {Type: AWS::Events::Rule, Properties: {ScheduleExpression: \"at(2027-01-01T00:00:00)\"}}\n",
+         "Resources.R.Properties.ScheduleExpression", "schedule: at() is Scheduler's"),
         ("Resources:\n", 'Resources:\n  M: {Type: AWS::StepFunctions::StateMachine, Properties: {DefinitionString: \'{"StartAt": "A", '
          '"States": {"A": {"Type": "Pass", "Next": "B"}}}\'}}\n', "Resources.M.Properties.DefinitionString: States.A.Next", "no state"),
     ],

@@ -112,6 +112,12 @@ def test_an_input_that_a_rule_cannot_hold_is_refused():
         composed(keyed("a", schedule=RULE, source__where=" OR ".join(["v = 3"] * 1000)))
 
 
+def test_a_wrong_schedule_is_told_with_its_batch():
+    at = {"expression": "at(2027-01-01T00:00:00)"}
+    with pytest.raises(BatchFileError, match=r"^batch b: schedule: at\(\) is Scheduler's; give timezone: UTC$"):
+        composed(keyed("a", schedule={**at, "timezone": "UTC"}), keyed("b", schedule=at))
+
+
 @pytest.mark.parametrize(
     ("expression", "hours"),
     [("rate(6 hours)", 8), ("cron(0 3 * * ? *)", 26), ("cron(0 3 ? * MON-FRI *)", 74), ("cron(0 3 1 * ? *)", None),

@@ -263,6 +263,13 @@ def test_batches_without_a_schedule_are_refused_when_none_has_one(tmp_path):
         find_scheduled([str(path)])
 
 
+def test_a_wrong_schedule_is_told_with_its_batch(tmp_path):
+    path = tmp_path / "a.yml"
+    path.write_text(json.dumps(declared(schedule={"expression": "at(2027-01-01T00:00:00)"})))
+    with pytest.raises(BatchFileError, match=r"^batch orders: schedule: at\(\) is Scheduler's; give timezone: UTC$"):
+        find_scheduled([str(path)])
+
+
 def test_a_batch_runs_when_its_schedule_says_and_a_stop_waits_for_it(stack, tmp_path):
     with open_server(stack.info.source) as connection, connection.cursor() as cursor:
         cursor.execute("CREATE TABLE scheduled_once (id INT PRIMARY KEY, v VARCHAR(9))")
