@@ -10,9 +10,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from itertools import islice
 from typing import TypeAlias
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+from zoneinfo import ZoneInfo, available_timezones
 
 from dataops._wording import did_you_mean
 from dataops.deploy.cron import EVERY, FIELDS, WEEKDAYS, Cron, parse_cron
@@ -20,6 +21,12 @@ from dataops.errors import BatchFileError
 
 LONGEST = 256
 """Characters of an expression, as EventBridge limits them."""
+NTH = ("first", "second", "third", "fourth", "fifth")
+ABBREVIATIONS = {
+    "JST": "Asia/Tokyo", "KST": "Asia/Seoul", "IST": "Asia/Kolkata", "BST": "Europe/London", "CEST": "Europe/Berlin",
+    "PST": "America/Los_Angeles",
+}  # fmt: skip
+"""What people write for a time zone, where IANA has no such name."""
 
 
 @dataclass(frozen=True)
@@ -71,11 +78,24 @@ def list_hints(expression: str, timezone: str = "") -> list[str]:
 
 def find_zone(timezone: str) -> ZoneInfo:
     """The time zone of an IANA name; UTC for none. Raises BatchFileError."""
-    try:
+    if not timezone or timezone in _zones():
         return ZoneInfo(timezone or "UTC")
-    except (OSError, ValueError, ZoneInfoNotFoundError) as error:
-        known = did_you_mean(timezone, sorted(available_timezones())) or ", such as Asia/Tokyo"
-        raise BatchFileError(f"schedule: timezone: {timezone[:64]!r} is no IANA time zone{known}") from error
+    meant = ABBREVIATIONS.get(timezone.upper())
+    known = f" (did you mean {meant}?)" if meant else did_you_mean(timezone, sorted(_zones())) or ", such as Asia/Tokyo"
+    raise BatchFileError(f"schedule: timezone: {timezone[:64]!r} is no IANA time zone{known}")
+
+
+@cache
+def _zones() -> frozenset[str]:
+    """The names of IANA; a machine's database also has files that are none, and copies of all under posix/ and right/."""
+    own = re.compile(r"localtime|posixrules|Factory|(posix|right)/.*")
+    return frozenset(name for name in available_timezones() if not own.fullmatch(name))
+
+
+def find_instant(local: datetime, zone: ZoneInfo) -> datetime | None:
+    """The instant of a local time, in UTC: the first where the clock repeats it, None where it skips it."""
+    at = local.replace(tzinfo=zone).astimezone(UTC)
+    return at if at.astimezone(zone).replace(tzinfo=None) == local else None
 
 
 def list_firings(schedule: Schedule, since: datetime, timezone: str = "", count: int = 10) -> list[datetime]:
@@ -98,8 +118,8 @@ def _walk_firings(schedule: Schedule, since: datetime, zone: ZoneInfo) -> Iterat
     before = (since - timedelta(days=1)).astimezone(zone).replace(tzinfo=None)
     times = iter([schedule.moment]) if isinstance(schedule, At) else schedule.local_times(before)
     for local in times:
-        at = local.replace(tzinfo=zone).astimezone(UTC)
-        if at > since and at.astimezone(zone).replace(tzinfo=None) == local:
+        at = find_instant(local, zone)
+        if at and at > since:
             yield at
 
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataops.cli.schedules import schedule
-from dataops.deploy.schedule import list_firings, list_hints, parse_schedule
+from dataops.deploy.schedule import _zones, list_firings, list_hints, parse_schedule
 from dataops.errors import BatchFileError
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -127,9 +127,18 @@ def test_a_wrong_one_says_which_field_and_why(expression, words):
     assert words in str(error.value)
 
 
-def test_a_time_zone_that_nobody_knows_is_refused():
+@pytest.mark.parametrize(
+    "zone", ["Asia/../Tokio", "localtime", "posixrules", "posix/Asia/Tokyo", "right/Asia/Tokyo", "Factory"]
+)
+def test_a_time_zone_that_is_not_iana_s_is_refused(zone):
     with pytest.raises(BatchFileError, match="no IANA time zone"):
-        parse_schedule("rate(1 day)", "Asia/../Tokio")
+        parse_schedule("rate(1 day)", zone)
+
+
+def test_files_of_the_machine_s_own_are_no_time_zones(monkeypatch):
+    names = {"Asia/Tokyo", "localtime", "posixrules", "posix/Asia/Tokyo", "right/Asia/Tokyo", "Factory"}
+    monkeypatch.setattr("dataops.deploy.schedule.available_timezones", lambda: names)
+    assert _zones.__wrapped__() == {"Asia/Tokyo"}
 
 
 @pytest.mark.parametrize(
@@ -245,3 +254,4 @@ def test_an_unknown_time_zone_is_named_by_every_command_that_takes_one(command, 
     told = json.loads(done.stdout)
     assert not told["valid"]
     assert told["error"].startswith(f"schedule: timezone: '{zone}' is no IANA time zone{hint}")
+        (["next", "cron(0 8 1 * ? *)"], "JST", " (did you mean Asia/Tokyo?)"),
