@@ -39,17 +39,18 @@ def next_firings(expression: str, timezone: str, since: str | None, count: int, 
         zone = find_zone(timezone)
         start = _instant(since, timezone) if since else datetime.now(UTC)
         firings = list_firings(parse_schedule(expression, timezone), start, timezone, count)
+        hints = list_hints(expression, timezone)
     except BatchFileError as error:
         return _refuse(error, json_)
     if json_:
-        click.echo(json.dumps({"valid": True, "firings": [f"{at:%Y-%m-%dT%H:%M:%SZ}" for at in firings]}))
+        instants = [f"{at:%Y-%m-%dT%H:%M:%SZ}" for at in firings]
+        click.echo(json.dumps({"valid": True, "firings": instants, "hints": hints}))
         return 0
     locals_ = [at.astimezone(zone if timezone else None) for at in firings]
     rows = [(f"{at:%Y-%m-%d %H:%M:%S}", f"{of:%Y-%m-%d %H:%M:%S %a}") for at, of in zip(firings, locals_, strict=True)]
     here = timezone or f"here ({datetime.now().astimezone():%Z})"
     click.echo(Table(("UTC", here), rows).text() if rows else "it never fires again")
-    for hint in list_hints(expression, timezone):
-        click.echo(f"note: {hint}", err=True)
+    _tell(hints)
     return 0
 
 
@@ -61,23 +62,26 @@ def next_firings(expression: str, timezone: str, since: str | None, count: int, 
 @as_json
 def convert(expression: str, timezone: str, json_: bool) -> int:
     """The UTC rule that fires as EXPRESSION does in a time zone. Exit status 1 where no single rule can."""
+    from dataops.deploy.schedule import list_hints
     from dataops.deploy.utc_rule import convert_to_utc
 
     try:
-        rule = convert_to_utc(expression, timezone)
+        rule, hints = convert_to_utc(expression, timezone), list_hints(expression, timezone)
     except BatchFileError as error:
         return _refuse(error, json_)
     scheduler = {"expression": expression.strip(), "timezone": timezone}
     if json_:
         found = {"expression": rule.expression} if rule.expression else {"expression": None, "reason": rule.reason}
-        click.echo(json.dumps({"valid": True, **found, "scheduler": scheduler}))
-    elif rule.expression:
+        click.echo(json.dumps({"valid": True, **found, "scheduler": scheduler, "hints": hints}))
+        return 0 if rule.expression else 1
+    if rule.expression:
         click.echo(rule.expression)
     else:
         click.echo(f"no single UTC rule can: {rule.reason}", err=True)
         click.echo(
             f"EventBridge Scheduler takes it as it is, with the time zone: schedule: {_flow(scheduler)}", err=True
         )
+    _tell(hints)
     return 0 if rule.expression else 1
 
 
@@ -141,6 +145,11 @@ def log(count: int, json_: bool) -> int:
     rows = [(of.instant, of.batch, of.status, of.started or "-", of.ended or "-", of.cause or "-") for of in found]
     click.echo(Table(("instant", "batch", "status", "started", "ended", "cause"), rows, wrapped=["cause"]).text())
     return 0
+
+
+def _tell(hints: list[str]) -> None:
+    for hint in hints:
+        click.echo(f"note: {hint}", err=True)
 
 
 def _flow(values: dict[str, str]) -> str:

@@ -16,7 +16,7 @@ from typing import TypeAlias
 from zoneinfo import ZoneInfo, available_timezones
 
 from dataops._wording import did_you_mean
-from dataops.deploy.cron import EVERY, FIELDS, WEEKDAYS, Cron, parse_cron
+from dataops.deploy.cron import EVERY, FIELDS, WEEKDAYS, Cron, Days, Special, parse_cron
 from dataops.errors import BatchFileError
 
 LONGEST = 256
@@ -33,7 +33,17 @@ ABBREVIATIONS = {
 class Rate:
     """So much time after the schedule was made, and again and again."""
 
-    every: timedelta
+    count: int
+    unit: str
+
+    @property
+    def every(self) -> timedelta:
+        """The time between two firings."""
+        return timedelta(**{f"{self.unit}s": self.count})
+
+    def spell(self) -> str:
+        """The expression as a rule takes it: the singular for 1, else the plural."""
+        return f"rate({self.count} {self.unit}{'' if self.count == 1 else 's'})"
 
 
 @dataclass(frozen=True)
@@ -68,12 +78,18 @@ def list_hints(expression: str, timezone: str = "") -> list[str]:
     if not isinstance(schedule, Cron):
         return hints
     weekdays = expression.strip()[5:-1].split()[4]
-    if isinstance(schedule.weekdays, frozenset) and re.search(r"[0-9]", weekdays):
-        names = ", ".join(WEEKDAYS[day - 1] for day in sorted(schedule.weekdays))
+    if re.search(r"[0-9]", weekdays.partition("#")[0]):
+        names = _name_weekdays(schedule.weekdays)
         hints.append(f"day-of-week {weekdays} is {names}: 1 is Sunday here, not Monday as in Unix cron")
     if not timezone and schedule.hours != EVERY[1]:
         hints.append("the hours are UTC, not local time; --timezone makes them local (EventBridge Scheduler)")
     return hints
+
+
+def _name_weekdays(days: Days) -> str:
+    if isinstance(days, Special):
+        return f"the {NTH[days.nth - 1] if days.kind == 'nth' else 'last'} {WEEKDAYS[days.number - 1]}"
+    return ", ".join(WEEKDAYS[day - 1] for day in sorted(days or ()))
 
 
 def find_zone(timezone: str) -> ZoneInfo:
@@ -129,11 +145,10 @@ def _parse_rate(text: str, scheduler: bool) -> Rate:
         raise BatchFileError(
             "schedule: rate: expected a number above 0 and minutes, hours or days, such as rate(5 minutes)"
         )
-    count, unit = int(found[1]), found[2]
-    if not scheduler and (count == 1) != (found[3] == ""):
-        right = f"rate({count} {unit}{'' if count == 1 else 's'})"
-        raise BatchFileError(f"schedule: rate: expected {right}: 1 takes the singular, more the plural")
-    return Rate(timedelta(**{f"{unit}s": count}))
+    rate = Rate(int(found[1]), found[2])
+    if not scheduler and (rate.count == 1) != (found[3] == ""):
+        raise BatchFileError(f"schedule: rate: expected {rate.spell()}: 1 takes the singular, more the plural")
+    return rate
 
 
 def _parse_at(text: str, scheduler: bool) -> At:

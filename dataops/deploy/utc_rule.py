@@ -12,13 +12,12 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from dataops.deploy.cron import EVERY, FIELDS, MONTHS, WEEKDAYS, Cron, Days, Special
-from dataops.deploy.schedule import At, Rate, find_zone, parse_schedule
+from dataops.deploy.schedule import At, Rate, find_instant, find_zone, parse_schedule
+from dataops.errors import BatchFileError
 
 START = date(FIELDS[5].least, 1, 1)
 INSIDE = (date(FIELDS[5].least, 1, 2), date(FIELDS[5].greatest, 12, 30))
 """The days on which expressions are compared: at the ends, a day moved may be one that EventBridge does not know."""
-KNOWN_YEARS = 28
-"""Years ahead in which a zone's offset is looked up at each firing: the calendar's weekdays repeat after them."""
 
 
 @dataclass(frozen=True)
@@ -37,17 +36,17 @@ def convert_to_utc(expression: str, timezone: str, today: date | None = None) ->
     zone = find_zone(timezone)
     schedule = parse_schedule(expression, timezone)
     if isinstance(schedule, Rate):
-        return UtcRule(expression.strip())
+        return UtcRule(schedule.spell())
     if isinstance(schedule, At):
         return UtcRule("", "at() is Scheduler's; an EventBridge rule knows cron and rate only")
-    today = today or datetime.now(UTC).date()
-    offsets = _offsets(schedule, zone, today)
-    if not offsets:
-        return UtcRule("", "it never fires")
+    offsets, skipped = _offsets(schedule, zone, today or datetime.now(UTC).date())
     if len(offsets) > 1:
         spelt = " and ".join(map(spell_offset, sorted(offsets)))
         return UtcRule("", f"{timezone} is at UTC{spelt} when it fires, so a rule would be off for part of the year")
-    return _shift(schedule, offsets.pop())
+    gap = f"the clocks of {timezone} skip {skipped:%H:%M} on {skipped:%Y-%m-%d}" if skipped else ""
+    if not offsets:
+        return UtcRule("", "it never fires" + (f": {gap}" if gap else ""))
+    return UtcRule("", f"{gap}, and a rule would fire then") if gap else _shift(schedule, offsets.pop())
 
 
 def spell_offset(minutes: int) -> str:
@@ -56,17 +55,27 @@ def spell_offset(minutes: int) -> str:
     return f"{'-' if minutes < 0 else '+'}{hours:02}:{rest:02}"
 
 
-def _offsets(cron: Cron, zone: ZoneInfo, today: date) -> set[int]:
-    """The zone's offsets from UTC, in minutes, at the local times of the coming years."""
+def _offsets(cron: Cron, zone: ZoneInfo, today: date) -> tuple[set[int], datetime | None]:
+    """The zone's offsets from UTC at the firings to come, in minutes, two at most; and a local time that is skipped."""
     found: set[int] = set()
-    clock = [time(hour, minute) for hour in cron.hours for minute in {min(cron.minutes), max(cron.minutes)}]
-    for day in cron.dates(today):
-        if day.year > today.year + KNOWN_YEARS and found:
+    skipped = None
+    for local in _telling_times(cron, zone, today):
+        at = find_instant(local, zone)
+        if at is None:
+            skipped = skipped or local
+            continue
+        found.add((local - at.replace(tzinfo=None)) // timedelta(minutes=1))
+        if len(found) > 1:
             break
-        for of in clock:
-            offset = datetime.combine(day, of, zone).utcoffset() or timedelta()
-            found.add(offset // timedelta(minutes=1))
-    return found
+    return found, skipped
+
+
+def _telling_times(cron: Cron, zone: ZoneInfo, today: date) -> Iterator[datetime]:
+    """Local times that tell of all: the first of each day, and every one of a day on which the clocks change."""
+    clock = [time(hour, minute) for hour in sorted(cron.hours) for minute in sorted(cron.minutes)]
+    for day in cron.dates(today):
+        begins, ends = (datetime.combine(of, time(), zone).utcoffset() for of in (day, day + timedelta(days=1)))
+        yield from (datetime.combine(day, of) for of in (clock[:1] if begins == ends else clock))
 
 
 def _shift(cron: Cron, offset: int) -> UtcRule:
@@ -84,29 +93,38 @@ def _shift(cron: Cron, offset: int) -> UtcRule:
     timed = replace(cron, minutes=minutes, hours=hours)
     shift = 0 if every_day else shifts.pop()
     if shift == 0:
-        return UtcRule(spell_cron(timed))
+        return _offer(timed)
     wanted = {day + timedelta(days=shift) for day in cron.dates(START)}
     for candidate in _candidates(timed, wanted):
         if not {day for day in wanted ^ set(candidate.dates(START)) if INSIDE[0] <= day <= INSIDE[1]}:
-            return UtcRule(spell_cron(candidate))
+            return _offer(candidate)
     where = "previous" if shift < 0 else "next"
     return UtcRule(
-        "", f"it falls on the {where} UTC day, and no day fields of one cron expression name the days moved so"
+        "", f"it falls on the {where} UTC day, and no list of days, weekdays and years was found for the days moved so"
     )
+
+
+def _offer(cron: Cron) -> UtcRule:
+    """The rule of an expression that is right, unless its spelling is more than a rule takes."""
+    text = spell_cron(cron)
+    try:
+        parse_schedule(text)
+    except BatchFileError as error:
+        return UtcRule("", f"a rule does not take what it comes to in UTC: {error}")
+    return UtcRule(text)
 
 
 def _candidates(cron: Cron, wanted: set[date]) -> Iterator[Cron]:
     """Expressions that may name these days: by their day of the month, counted from its end, or their weekday."""
-    months = frozenset(day.month for day in wanted)
-    years = frozenset(day.year for day in wanted if day >= START)
-    if cron.years == EVERY[5]:
-        years = EVERY[5]
-    cron = replace(cron, months=months, years=years)
-    yield replace(cron, days=None, weekdays=frozenset(day.isoweekday() % 7 + 1 for day in wanted))
-    yield replace(cron, days=frozenset(day.day for day in wanted), weekdays=None)
+    weekdays, days = frozenset(day.isoweekday() % 7 + 1 for day in wanted), frozenset(day.day for day in wanted)
     left = {((day.replace(day=28) + timedelta(days=4)).replace(day=1) - day).days - 1 for day in wanted}
-    if len(left) == 1:
-        yield replace(cron, days=Special("last", left.pop()), weekdays=None)
+    every_year = [EVERY[5]] if cron.years == EVERY[5] else []
+    for years in (*every_year, frozenset(day.year for day in wanted if day >= START)):
+        timed = replace(cron, months=frozenset(day.month for day in wanted), years=years)
+        yield replace(timed, days=None, weekdays=weekdays)
+        yield replace(timed, days=days, weekdays=None)
+        if len(left) == 1:
+            yield replace(timed, days=Special("last", min(left)), weekdays=None)
 
 
 def spell_cron(cron: Cron) -> str:
@@ -137,19 +155,18 @@ def _spell_field(place: int, values: Days) -> str:
     return ",".join(_spell_run(run, names) for run in _runs([first, *others]))
 
 
-def _runs(values: list[int]) -> Iterator[tuple[int, int]]:
-    """Runs of numbers that follow each other, as (first, last)."""
-    first = last = values[0]
-    for value in values[1:]:
-        if value != last + 1:
-            yield first, last
-            first = value
-        last = value
-    yield first, last
+def _runs(values: list[int]) -> Iterator[range]:
+    """Runs of three numbers or more, each as much after the one before, and what is left, one by one."""
+    while values:
+        step = values[1] - values[0] if len(values) > 1 else 1
+        length = next((at for at, of in enumerate(values) if of != values[0] + at * step), len(values))
+        length = length if length > 2 else 1
+        yield range(values[0], values[length - 1] + 1, step)
+        values = values[length:]
 
 
-def _spell_run(run: tuple[int, int], names: tuple[str, ...]) -> str:
-    first, last = (names[value - 1] if names else str(value) for value in run)
-    if first == last:
-        return first
-    return f"{first},{last}" if run[1] == run[0] + 1 else f"{first}-{last}"
+def _spell_run(run: range, names: tuple[str, ...]) -> str:
+    words = [names[value - 1] if names else str(value) for value in run]
+    listed, span = ",".join(words), f"{words[0]}-{words[-1]}" + (f"/{run.step}" if run.step > 1 else "")
+    # day names take no step, and of month names no guide says that they do
+    return listed if (names and run.step > 1) or len(listed) <= len(span) else span

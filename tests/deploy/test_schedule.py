@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from calendar import monthrange
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from itertools import islice
 
 import pytest
@@ -17,7 +18,7 @@ from dataops.deploy.schedule import _zones, list_firings, list_hints, parse_sche
 from dataops.errors import BatchFileError
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
-DAYS = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"]
+DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
 
 
 def fired(expression: str, count: int = 3, timezone: str = "", since: datetime = NOW) -> list[str]:
@@ -69,8 +70,8 @@ def test_the_last_friday_of_the_scheduler_guide_s_example():
         ("cron(30 1 * * ? *)", "America/New_York", "2026-11-01T00:00", ["2026-11-01T05:30", "2026-11-02T06:30"]),
         ("rate(1 days)", "America/New_York", "2026-03-07T12:00", ["2026-03-08T12:00", "2026-03-09T12:00"]),
         ("at(2026-12-01T09:00:00)", "Asia/Tokyo", "2026-11-24", ["2026-12-01T00:00"]),
-        ("at(2026-03-08T02:30:00)", "America/New_York", "2026-01-01", []),
         ("at(2026-11-01T09:00:00)", "UTC", "2026-11-24", []),
+        ("at(2026-03-08T02:30:00)", "America/New_York", "2026-01-01", []),
     ],
 )
 def test_local_times_skip_the_gap_of_spring_and_fire_once_in_autumn(expression, timezone, since, first):
@@ -117,8 +118,8 @@ def test_local_times_skip_the_gap_of_spring_and_fire_once_in_autumn(expression, 
         ("rate(5 weeks)", "expected a number above 0 and minutes, hours or days"),
         ("at(2026-02-30T00:00:00)", "at: expected a date and time"),
         ("at(2026-12-01)", "at: expected a date and time"),
-        ("cron(" + "0," * 200 + "0 3 * * ? *)", "expected at most 256 characters"),
         ("at(2026-12-01T09:00:00)", "schedule: at() is Scheduler's; give timezone: UTC"),
+        ("cron(" + "0," * 200 + "0 3 * * ? *)", "expected at most 256 characters"),
     ],
 )
 def test_a_wrong_one_says_which_field_and_why(expression, words):
@@ -145,6 +146,10 @@ def test_files_of_the_machine_s_own_are_no_time_zones(monkeypatch):
     ("expression", "timezone", "words"),
     [
         ("cron(0 9 ? * 1-5 *)", "Asia/Tokyo", ["day-of-week 1-5 is SUN, MON, TUE, WED, THU"]),
+        ("cron(0 9 ? * 1#1 *)", "Asia/Tokyo", ["day-of-week 1#1 is the first SUN: 1 is Sunday here"]),
+        ("cron(0 9 ? * 5L *)", "Asia/Tokyo", ["day-of-week 5L is the last THU: 1 is Sunday here"]),
+        ("cron(0 9 ? * MON#1 *)", "Asia/Tokyo", []),
+        ("cron(0 9 ? * L *)", "Asia/Tokyo", []),
         ("cron(0 9 ? * MON *)", "", ["the hours are UTC, not local time;"]),
         ("cron(0 9 ? * MON *)", "Asia/Tokyo", []),
         ("cron(0 * * * ? *)", "", []),
@@ -156,7 +161,8 @@ def test_a_valid_one_that_may_be_meant_otherwise_gets_a_hint(expression, timezon
     assert all(word in hint for word, hint in zip(words, hints, strict=True))
 
 
-def values(text: str, least: int, greatest: int, names: list[str]) -> set[int]:
+@cache
+def values(text: str, least: int, greatest: int, names: tuple[str, ...] = ()) -> frozenset[int]:
     """What a plain field means, read slowly: each value is asked whether it is meant."""
 
     def number(word: str) -> int:
@@ -168,7 +174,9 @@ def values(text: str, least: int, greatest: int, names: list[str]) -> set[int]:
         last = greatest if span == "*" or (step and "-" not in span) else number(span.split("-")[-1])
         return first <= value <= last and (value - first) % int(step or 1) == 0
 
-    return {value for value in range(least, greatest + 1) if any(meant(value, part) for part in text.split(","))}
+    return frozenset(
+        value for value in range(least, greatest + 1) if any(meant(value, part) for part in text.split(","))
+    )
 
 
 def is_meant(day: date, days: str, weekdays: str) -> bool:
@@ -191,7 +199,7 @@ def is_meant(day: date, days: str, weekdays: str) -> bool:
             if date(day.year, day.month, other).weekday() < 5
         )
         return wanted <= length and day.day == near[0][1]
-    return day.day in values(days, 1, 31, [])
+    return day.day in values(days, 1, 31)
 
 
 def fields(least: int, greatest: int, steps: bool = True) -> st.SearchStrategy[str]:
@@ -225,13 +233,13 @@ def test_a_second_slow_reading_finds_the_same_firings(minutes, hours, days, mont
     )
     clock = [
         timedelta(hours=hour, minutes=minute)
-        for hour in sorted(values(hours, 0, 23, [])) for minute in sorted(values(minutes, 0, 59, []))
+        for hour in sorted(values(hours, 0, 23)) for minute in sorted(values(minutes, 0, 59))
     ]  # fmt: skip
     midnight = since.replace(hour=0, minute=0)
     expected = (
         day + of
         for day in (midnight + timedelta(days=number) for number in range(400))
-        if day.month in values(months, 1, 12, []) and is_meant(day.date(), *days)
+        if day.month in values(months, 1, 12) and is_meant(day.date(), *days)
         for of in clock
         if day + of > since
     )
@@ -246,6 +254,7 @@ def test_a_second_slow_reading_finds_the_same_firings(minutes, hours, days, mont
         (["next", "cron(0 3 ? * MON *)"], "Mars/X", ", such as Asia/Tokyo"),
         (["next", "cron(0 3 ? * MON *)"], "America", ""),
         (["convert", "cron(0 8 1 * ? *)"], "Asia/Tokio", " (did you mean Asia/Tokyo?)"),
+        (["next", "cron(0 8 1 * ? *)"], "JST", " (did you mean Asia/Tokyo?)"),
     ],
 )
 def test_an_unknown_time_zone_is_named_by_every_command_that_takes_one(command, zone, hint):
@@ -254,4 +263,18 @@ def test_an_unknown_time_zone_is_named_by_every_command_that_takes_one(command, 
     told = json.loads(done.stdout)
     assert not told["valid"]
     assert told["error"].startswith(f"schedule: timezone: '{zone}' is no IANA time zone{hint}")
-        (["next", "cron(0 8 1 * ? *)"], "JST", " (did you mean Asia/Tokyo?)"),
+
+
+@pytest.mark.parametrize("command", ["next", "convert"])
+def test_hints_are_told_on_stderr_and_in_json(command):
+    given = [command, "cron(0 8 ? * 1-5 *)", "--timezone", "Asia/Tokyo"]
+    plain, json_ = (CliRunner().invoke(schedule, [*given, *more], standalone_mode=False) for more in ([], ["--json"]))
+    (hint,) = json.loads(json_.stdout)["hints"]
+    assert hint.startswith("day-of-week 1-5 is SUN, MON, TUE, WED, THU:")
+    assert plain.stderr == f"note: {hint}\n"
+
+
+def test_next_refuses_at_without_a_time_zone():
+    done = CliRunner().invoke(schedule, ["next", "at(2099-12-01T09:00:00)", "--json"], standalone_mode=False)
+    assert done.return_value == 2
+    assert json.loads(done.stdout)["error"] == "schedule: at() is Scheduler's; give timezone: UTC"
