@@ -1,7 +1,8 @@
-"""What each role of the template may do, kept once beside the template, so that neither is its own proof.
+"""What each role of the template may do and who may take it, kept once beside the template, so that neither is its own proof.
 
 The end-to-end tests hold the template to the calls that functions make, and `dataops check` holds every template to this.
 A resource is the logical id or parameter that its ARN comes from, or what follows `arn:...:` with the service before it.
+Statements are spelled out, as intrinsic.py does it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from dataops.deploy.template import Tagged, of_type
+from dataops.deploy.intrinsic import find_target
+from dataops.deploy.template import of_type
 
 _CONTROL, _TABLES, _BATCH_RUNS = "ControlTable", "BatchTables", "states:execution:${AWS::StackName}-batch:*"
 _FLOW_RUNS = "states:execution:${AWS::StackName}-flow-*"
@@ -83,8 +85,47 @@ ALLOWED: Mapping[str, Mapping[str, str]] = {
 }
 """By role, or policy that roles share: the actions by resource, written `service: Action Action`."""
 
-TRUSTED = {"MachineRole": {"states"}, "FlowMachineRole": {"states"}, "ScheduleRole": {"scheduler", "events"}}
-"""The services that take a role, where it is not `lambda`."""
+_OWN_ACCOUNT = {"StringEquals": {"aws:SourceAccount": "${AWS::AccountId}"}}
+_STATES = {"Principal": {"Service": "states.amazonaws.com"}, "Condition": _OWN_ACCOUNT}
+_TRUSTED = {
+    "MachineRole": _STATES,
+    "FlowMachineRole": _STATES,
+    "ScheduleRole": {
+        "Principal": {"Service": ["scheduler.amazonaws.com", "events.amazonaws.com"]}, "Condition": _OWN_ACCOUNT,
+    },
+}  # fmt: skip
+
+CONDITIONS = {"kms:Decrypt": {"StringEquals": {"kms:ViaService": "secretsmanager.${AWS::Region}.amazonaws.com"}}}
+"""What an action is allowed under only, by action."""
+
+_OURS = "arn:${AWS::Partition}:%s:${AWS::Region}:${AWS::AccountId}:%s${AWS::StackName}-*"
+
+DENIED: Mapping[str, Mapping[str, Any]] = {
+    "NetworkPolicy": {
+        "Effect": "Deny",
+        "Action": [f"ec2:{of}" for of in (
+            "DescribeNetworkInterfaces", "DescribeSubnets", "CreateNetworkInterface", "DeleteNetworkInterface",
+            "AssignPrivateIpAddresses", "UnassignPrivateIpAddresses",
+        )],
+        "Resource": "*",
+        "Condition": {"ArnLike": {"lambda:SourceFunctionArn": _OURS % ("lambda", "function:")}},
+    },
+}  # fmt: skip
+"""What a role or policy must not be without: the statement that keeps the functions' own code from what Lambda needs."""
+
+OPENED: Mapping[str, Mapping[str, Any]] = {
+    "DeadLettersPolicy": {
+        "Effect": "Allow",
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": "${DeadLetters.Arn}",
+        "Condition": {"ArnLike": {"aws:SourceArn": _OURS % ("events", "rule/")}},
+    },
+}
+"""The policies of resources: whom they let in."""
+
+TAKEN = {"BatchMachine": "MachineRole", **{name: f"{name}Role" for name in _FUNCTIONS}}
+"""The role that each function and the machine have."""
 
 _ARN = re.compile(r"arn:\$\{AWS::Partition\}:([\w-]+):\$\{AWS::Region\}:\$\{AWS::AccountId\}:")
 _SECRET = re.compile(r"(arn:aws[\w-]*:secretsmanager:[\w-]+:\d{12}|secretsmanager):secret:[^*?]+(-\?{6})?")
@@ -97,22 +138,27 @@ def actions_on(owner: str, resource: str) -> set[str]:
     return {f"{service}:{action}" for action in actions.split()}
 
 
+def trust_of(role: str) -> Mapping[str, Any]:
+    """The statement that says who may take a role of ALLOWED."""
+    known = _TRUSTED.get(role, {"Principal": {"Service": "lambda.amazonaws.com"}})
+    return {"Effect": "Allow", "Action": "sts:AssumeRole", **known}
+
+
 def names_of(resource: Any, template: Mapping[str, Any]) -> set[str]:
-    """What ALLOWED may call a resource: of a template made for batches, also the list that it stands in."""
-    if isinstance(resource, Tagged) and resource.tag in ("Ref", "GetAtt"):
-        name = str(resource.value).removesuffix(".Arn")
-        return {name, *_lists_with(name, resource.tag, template)}
-    text = str(resource.value) if isinstance(resource, Tagged) and resource.tag == "Sub" else str(resource)
-    name = _ARN.sub(r"\1:", text, count=1)
+    """What ALLOWED may call a resource that is spelled out: of a template made for batches, also the list that it stands in."""
+    if name := find_target(resource):
+        return {name, *_lists_with(name, str(resource), template)}
+    name = _ARN.sub(r"\1:", str(resource), count=1)
     lists = {"SourceSecrets", "TargetSecrets"} if _SECRET.fullmatch(name) else set()
     lists |= {"BatchIndexes"} if _INDEX.fullmatch(name) else set()
     return {name} | {of for of in lists if of not in template.get("Parameters", {})}
 
 
-def _lists_with(name: str, tag: str, template: Mapping[str, Any]) -> set[str]:
+def _lists_with(name: str, resource: str, template: Mapping[str, Any]) -> set[str]:
     kind: str | None = template["Resources"].get(name, {}).get("Type")
-    if tag == "GetAtt" and kind == "AWS::DynamoDB::Table" and name != _CONTROL:
+    is_arn = resource.endswith(".Arn}")
+    if is_arn and kind == "AWS::DynamoDB::Table" and name != _CONTROL:
         return set() if _TABLES in template.get("Parameters", {}) else {_TABLES}
     machines = dict(of_type(template, "AWS::StepFunctions::StateMachine"))
-    is_flow = name in machines and machines[name].get("RoleArn") == Tagged("GetAtt", "FlowMachineRole.Arn")
-    return {"FlowMachines"} if tag == "Ref" and is_flow else set()
+    is_flow = name in machines and machines[name].get("RoleArn") == "${FlowMachineRole.Arn}"
+    return {"FlowMachines"} if not is_arn and is_flow else set()

@@ -1,8 +1,9 @@
 """Roles that are wider than needed, each with its place: what a template lets its functions, machines and schedules do.
 
-A role is narrow when every action and resource in it is named, a role of ours allows what the table in allowed.py does and
-no more, a machine's role invokes exactly its functions, and a schedule's role starts the stack's machines only.
-What AWS lets nobody narrow has a comment with the reason in the line above it.
+A role of ours, known by its logical id, allows what the tables in allowed.py do and no more: actions, resources, conditions,
+who takes it, and the one Deny. Another role is narrow when every action and resource in it is named, only services take it,
+and it has a hand in nobody's rights; where AWS knows no narrower resource than `*`, a comment in the line above says so.
+A machine's role invokes exactly its functions, a schedule's role starts the stack's machines only.
 """
 
 from __future__ import annotations
@@ -11,176 +12,137 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-import yaml
-
-from dataops.deploy.allowed import ALLOWED, TRUSTED, actions_on, names_of
+from dataops.deploy.access import check_access, is_wide
+from dataops.deploy.allowed import ALLOWED, CONDITIONS, DENIED, actions_on, names_of, trust_of
 from dataops.deploy.asl import Fault
-from dataops.deploy.template import Tagged, of_type
+from dataops.deploy.grants import Grant, find_parts, has_condition, is_within, list_grants, list_leaves
+from dataops.deploy.intrinsic import NO_VALUE, find_target, spell_out
+from dataops.deploy.reasons import Reasons
+from dataops.deploy.template import of_type, write_line
 
-_OWN_NAME = re.compile(r"\$\{(?!AWS::(Partition|Region|AccountId|URLSuffix)\})")
-"""A part of a Sub that names something of the stack itself."""
-
-
-class Grant(NamedTuple):
-    """A statement of a role or policy (its logical id): where it stands, as path and as text, and what it says.
-
-    It is in the stack where all of `conditions` hold, names in the template's Conditions; `not X` where X must not.
-    """
-
-    owner: str
-    path: tuple[str | int, ...]
-    statement: Mapping[str, Any]
-    conditions: tuple[str, ...] = ()
-
-    @property
-    def where(self) -> str:
-        """Its place, as `Resources.PlanRole.Properties.Policies[0].PolicyDocument.Statement[2]`."""
-        return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in self.path).lstrip(".")
-
-    @property
-    def actions(self) -> list[Any]:
-        """The actions that it names."""
-        return _listed(self.statement.get("Action"))
-
-    @property
-    def resources(self) -> list[Any]:
-        """The resources that it names."""
-        return _listed(self.statement.get("Resource"))
-
-    @property
-    def allows(self) -> bool:
-        """Whether it may allow something: an effect that is worked out later may."""
-        return self.statement.get("Effect") != "Deny"
+_RIGHTS = re.compile(
+    r"iam:(?!Get|List)|sts:AssumeRole|\w[\w-]*:(AddPermission|Put\w*Policy|CreateGrant)$", re.IGNORECASE
+)
+"""Actions that hand on rights."""
+_ACTION = re.compile(r"[\w-]+:\w+")
+_SERVICE = re.compile(r"[a-z][\w.-]*\.(amazonaws\.com(\.cn)?|\$\{AWS::URLSuffix\})")
+_ATTACHING = ("AWS::IAM::ManagedPolicy", "AWS::IAM::Policy", "AWS::IAM::RolePolicy")
 
 
 def check_roles(template: Mapping[str, Any], text: str) -> Iterator[Fault]:
-    """What is too wide in a template, whose text tells the reasons; roles of ours are held to ALLOWED."""
-    reasons, held = _Reasons(text), _held(template)
+    """What is too wide in a template, whose text tells the reasons; what is ours is held to the tables in allowed.py."""
+    reasons, template = Reasons(text), spell_out(template)
     for grant in list_grants(template):
         if grant.allows:
-            found = list(_check_grant(grant, reasons))
-            yield from found or [
-                fault for name in sorted(held.get(grant.owner, ())) for fault in _check_held(grant, name, template)
-            ]
-    for name, properties in of_type(template, "AWS::IAM::Role"):
-        yield from _check_policies(name, properties, is_held=name in held)
-        yield from _check_trust(name, properties, held.get(name, set()))
-    yield from _check_attached(template, held)
-    yield from _check_machines(template, held)
-    yield from _check_schedules(template, held)
+            is_ours = grant.owner in ALLOWED
+            yield from list(_check_words(grant)) or (
+                _check_ours(grant, template) if is_ours else _check_other(grant, template, reasons)
+            )
+    yield from _check_denied(template)
+    for name, _ in of_type(template, "AWS::IAM::Role"):
+        yield from _check_policies(template, name)
+        yield from _check_trust(template, name)
+    yield from _check_attached(template)
+    yield from check_access(template)
+    yield from _check_machines(template)
+    yield from _check_schedules(template)
 
 
-def _held(template: Mapping[str, Any]) -> dict[str, set[str]]:
-    """Roles and policies that ALLOWED knows, by their own name or by that of the function that has the role."""
-    held = {name: {name} for name in template["Resources"] if name in ALLOWED}
-    for name, properties in of_type(template, "AWS::Lambda::Function"):
-        role = _target(properties.get("Role"))
-        if f"{name}Role" in ALLOWED and role:
-            held.setdefault(role, set()).add(f"{name}Role")
-    return held
-
-
-def _check_held(grant: Grant, name: str, template: Mapping[str, Any]) -> Iterator[Fault]:
-    """No pair of action and resource that ALLOWED has not, and kms:Decrypt through Secrets Manager only."""
-    if not grant.actions or not grant.resources:
-        yield Fault(grant.where, f"{name} is held to what it needs: expected Action and Resource in plain words")
-    extra: dict[str, list[str]] = {}
-    for resource in grant.resources:
-        known = set().union(*(actions_on(name, of) for of in names_of(resource, template)))
-        if more := sorted(set(map(str, grant.actions)) - known):
-            extra[_spell(resource)] = more
-    if extra:
-        told = "; ".join(f"{', '.join(actions)} on {resource}" for resource, actions in extra.items())
-        yield Fault(grant.where, f"{told}: {name} needs no such thing")
-    elif "kms:Decrypt" in grant.actions and "kms:ViaService" not in str(grant.statement.get("Condition")):
-        yield Fault(grant.where, "kms:Decrypt: for Secrets Manager only; expected Condition with kms:ViaService")
-
-
-def _check_policies(name: str, properties: Mapping[str, Any], *, is_held: bool) -> Iterator[Fault]:
-    """No managed policy of somebody else's, and for a role of ours none but NetworkPolicy."""
-    own = (Tagged("Ref", "NetworkPolicy"), Tagged("Ref", "AWS::NoValue"))
-    arns = properties.get("ManagedPolicyArns")
-    for number, policy in enumerate(_listed(arns)):
-        where = f"Resources.{name}.Properties.ManagedPolicyArns[{number}]"
-        if any(isinstance(of, str) and ":policy/" in of for of in _branches(policy)):
-            yield Fault(where, "a managed policy of somebody else's: name the actions that are needed instead")
-        elif is_held and any(of not in own for of in _branches(policy)):
-            yield Fault(where, f"{_spell(policy)}: {name} needs no such policy; name the actions in the role instead")
-
-
-def _check_trust(name: str, properties: Mapping[str, Any], held: set[str]) -> Iterator[Fault]:
-    """Not anybody takes a role, and one of ours only the service that it is for."""
-    for number, trusted in enumerate(_listed(properties.get("AssumeRolePolicyDocument", {}).get("Statement"))):
-        where = f"Resources.{name}.Properties.AssumeRolePolicyDocument.Statement[{number}].Principal"
-        principal = trusted.get("Principal") if isinstance(trusted, dict) else trusted
-        if "*" in str(principal):
-            yield Fault(where, "anybody may take this role: name the service")
-        elif held:
-            services = set().union(*(TRUSTED.get(of, {"lambda"}) for of in held))
-            wanted = {f"{of}.amazonaws.com" for of in services}
-            named = principal.get("Service") if isinstance(principal, dict) and len(principal) == 1 else None
-            if not named or not set(map(str, _listed(named))) <= wanted:
-                yield Fault(where, f"expected Service: {', '.join(sorted(wanted))}; nobody else may take {name}")
-
-
-def _check_attached(template: Mapping[str, Any], held: Mapping[str, set[str]]) -> Iterator[Fault]:
-    """No policy that is put on a role of ours from outside of it."""
-    for kind in ("AWS::IAM::ManagedPolicy", "AWS::IAM::Policy", "AWS::IAM::RolePolicy"):
-        for policy, properties in of_type(template, kind):
-            for part in ("Roles", "RoleName"):
-                for role in sorted(set(re.findall(r"\w+", str(properties.get(part)))) & held.keys()):
-                    where = f"Resources.{policy}.Properties.{part}"
-                    yield Fault(
-                        where, f"{role} needs no other policy than its own: name the actions in the role instead"
-                    )
-
-
-def list_grants(template: Mapping[str, Any]) -> Iterator[Grant]:
-    """All statements of a template's roles and policies; of a condition both branches."""
-    path: tuple[str | int, ...]
-    for name, resource in template["Resources"].items():
-        properties = resource.get("Properties", {})
-        under = (str(resource["Condition"]),) if "Condition" in resource else ()
-        if resource.get("Type") == "AWS::IAM::Role":
-            for number, policy in enumerate(properties.get("Policies", [])):
-                path = ("Resources", name, "Properties", "Policies", number, "PolicyDocument", "Statement")
-                yield from _grants(name, path, policy["PolicyDocument"], under)
-        elif resource.get("Type") in ("AWS::IAM::ManagedPolicy", "AWS::IAM::Policy"):
-            path = ("Resources", name, "Properties", "PolicyDocument", "Statement")
-            yield from _grants(name, path, properties["PolicyDocument"], under)
-
-
-def _grants(
-    owner: str, path: tuple[str | int, ...], document: Mapping[str, Any], under: tuple[str, ...]
-) -> Iterator[Grant]:
-    for number, statement in enumerate(_listed(document.get("Statement"))):
-        for conditions, branch in _conditional(statement, under):
-            if isinstance(branch, dict):
-                yield Grant(owner, (*path, number), branch, conditions)
-
-
-def _check_grant(grant: Grant, reasons: _Reasons) -> Iterator[Fault]:
+def _check_words(grant: Grant) -> Iterator[Fault]:
     for part in ("NotAction", "NotResource"):
         if part in grant.statement:
             yield Fault(f"{grant.where}.{part}", "allows all but what it names: name what is needed instead")
+            return
+    if not grant.actions or not grant.resources:
+        yield Fault(grant.where, "expected Action and Resource in plain words")
     for action in grant.actions:
         if "*" in str(action) or "?" in str(action):
-            yield Fault(f"{grant.where}.Action", f"{action}: a wildcard; name each action that is needed")
+            yield Fault(f"{grant.where}.Action", f"{write_line(action)}: a wildcard; name each action that is needed")
+
+
+def _check_ours(grant: Grant, template: Mapping[str, Any]) -> Iterator[Fault]:
+    """No pair of action and resource that ALLOWED has not, and no condition less than CONDITIONS."""
+    name, actions = grant.owner, {write_line(action) for action in grant.actions}
+    extra: dict[str, list[str]] = {}
     for resource in grant.resources:
-        if _is_wide(resource) and not reasons.given(grant.path):
-            yield Fault(
-                f"{grant.where}.Resource",
-                f"{_spell(resource)}: names nothing of this stack; narrow it, or say why not in a comment in the line above",
-            )
+        known = set().union(*(actions_on(name, of) for of in names_of(resource, template)))
+        if more := sorted(actions - known):
+            extra[write_line(resource)] = more
+    if extra:
+        told = "; ".join(f"{', '.join(more)} on {resource}" for resource, more in extra.items())
+        yield Fault(grant.where, f"{told}: {name} needs no such thing")
+    for action in CONDITIONS.keys() & actions:
+        if not extra and not has_condition(grant.statement, CONDITIONS[action]):
+            yield Fault(grant.where, f"{action}: expected Condition: {write_line(CONDITIONS[action])}")
 
 
-def _is_wide(resource: Any) -> bool:
-    """Whether a resource is everything, or everything of a kind: its last part is `*`, and nothing names the stack's own."""
-    text = resource.value if isinstance(resource, Tagged) and resource.tag == "Sub" else resource
-    if not isinstance(text, str):
-        return False
-    name = text.split(":", 5)[-1] if text.startswith("arn:") else text
-    return text == "*" or ("*" in name and not _OWN_NAME.search(name))
+def _check_other(grant: Grant, template: Mapping[str, Any], reasons: Reasons) -> Iterator[Fault]:
+    """No hand in anybody's rights, and nothing wide without a reason."""
+    for action in grant.actions:
+        if not _ACTION.fullmatch(str(action)):
+            yield Fault(f"{grant.where}.Action", f"{write_line(action)}: expected an action, such as dynamodb:GetItem")
+        elif _RIGHTS.match(action):
+            yield Fault(f"{grant.where}.Action", f"{action}: hands on rights; leave it out")
+    for resource in grant.resources:
+        if is_wide(resource, template) and not reasons.given(grant.path):
+            told = "names nothing of this stack; narrow it, or say why not in a comment in the line above"
+            yield Fault(f"{grant.where}.Resource", f"{write_line(resource)}: {told}")
+
+
+def _check_denied(template: Mapping[str, Any]) -> Iterator[Fault]:
+    """Each statement of DENIED is there whenever its owner is."""
+    for name in DENIED.keys() & template["Resources"].keys():
+        own = template["Resources"][name].get("Condition")
+        there = [
+            {key: value for key, value in grant.statement.items() if key != "Sid"}
+            for grant in list_grants(template)
+            if grant.owner == name and grant.conditions == ((own,) if own else ())
+        ]
+        if DENIED[name] not in there:
+            where = f"Resources.{name}.Properties.PolicyDocument.Statement"
+            yield Fault(where, f"{name} is too wide without {write_line(DENIED[name])}")
+
+
+def _check_policies(template: Mapping[str, Any], name: str) -> Iterator[Fault]:
+    """No managed policy but the template's own, and for a role of ours none but NetworkPolicy."""
+    own = {policy for policy, _ in of_type(template, "AWS::IAM::ManagedPolicy")}
+    for part in find_parts(template, name, "ManagedPolicyArns"):
+        if part.is_leaf and part.value not in (None, NO_VALUE):
+            target = find_target(part.value)
+            if target not in own:
+                yield Fault(part.where, "a managed policy of somebody else's: name the actions that are needed instead")
+            elif name in ALLOWED and target != "NetworkPolicy":
+                yield Fault(part.where, f"{target}: {name} needs no such policy; name the actions in the role instead")
+
+
+def _check_trust(template: Mapping[str, Any], name: str) -> Iterator[Fault]:
+    """A role of ours is taken by the service that it is for, under its condition; another by services."""
+    for part in find_parts(template, name, "AssumeRolePolicyDocument"):
+        if not part.is_statement or part.value.get("Effect") == "Deny":
+            continue
+        principal = part.value.get("Principal")
+        if not isinstance(principal, dict) or "*" in str(principal):
+            yield Fault(f"{part.where}.Principal", "anybody may take this role: name the service")
+        elif name in ALLOWED:
+            if not is_within(part.value, trust_of(name)):
+                yield Fault(part.where, f"who may take {name}: expected {write_line(trust_of(name))}")
+        elif principal.keys() != {"Service"} or not all(_SERVICE.fullmatch(str(of)) for of in list_leaves(principal)):
+            yield Fault(f"{part.where}.Principal", f"{write_line(principal)}: expected a service")
+
+
+def _check_attached(template: Mapping[str, Any]) -> Iterator[Fault]:
+    """A policy is put on roles of the template only, and from outside of it on no role of ours."""
+    roles = {name for name, _ in of_type(template, "AWS::IAM::Role")}
+    for kind in _ATTACHING:
+        for policy, properties in of_type(template, kind):
+            for key in properties.keys() & {"Roles", "RoleName", "Users", "Groups"}:
+                for part in find_parts(template, policy, key):
+                    role = find_target(part.value)
+                    if part.is_leaf and role in ALLOWED:
+                        told = f"{role} needs no other policy than its own: name the actions in the role instead"
+                        yield Fault(part.where, told)
+                    elif part.is_leaf and role not in roles and part.value != NO_VALUE:
+                        yield Fault(part.where, f"{write_line(part.value)}: expected !Ref of a role of this template")
 
 
 class _Reach(NamedTuple):
@@ -190,22 +152,24 @@ class _Reach(NamedTuple):
     lacking: list[Fault]
 
 
-def _check_machines(template: Mapping[str, Any], held: Mapping[str, set[str]]) -> Iterator[Fault]:
+def _check_machines(template: Mapping[str, Any]) -> Iterator[Fault]:
     """A machine's role invokes exactly the functions of its definition; what a role of ours has beyond them is told by ALLOWED."""
+    roles = dict(of_type(template, "AWS::IAM::Role"))
     for name, properties in of_type(template, "AWS::StepFunctions::StateMachine"):
-        used = {_target(arn) for arn in properties.get("DefinitionSubstitutions", {}).values()}
+        used = {find_target(arn) for arn in properties.get("DefinitionSubstitutions", {}).values()}
         functions = {of for of, _ in of_type(template, "AWS::Lambda::Function")} & used
-        role = _target(properties.get("RoleArn"))
-        reach = _reach(template, role, "lambda:InvokeFunction", functions, f"machine {name}")
-        yield from reach.lacking if role in held else reach.beyond + reach.lacking
+        role = find_target(properties.get("RoleArn"))
+        if role in roles:
+            reach = _reach(template, role, "lambda:InvokeFunction", functions, f"machine {name}")
+            yield from reach.lacking if role in ALLOWED else reach.beyond + reach.lacking
 
 
-def _check_schedules(template: Mapping[str, Any], held: Mapping[str, set[str]]) -> Iterator[Fault]:
+def _check_schedules(template: Mapping[str, Any]) -> Iterator[Fault]:
     """A role that Scheduler or EventBridge takes starts the stack's machines and nothing else; it need not start all."""
     machines = {name for name, _ in of_type(template, "AWS::StepFunctions::StateMachine")}
     for name, properties in of_type(template, "AWS::IAM::Role"):
         trusted = str(properties.get("AssumeRolePolicyDocument"))
-        if name not in held and ("scheduler.amazonaws.com" in trusted or "events.amazonaws.com" in trusted):
+        if name not in ALLOWED and ("scheduler.amazonaws.com" in trusted or "events.amazonaws.com" in trusted):
             yield from _reach(template, name, "states:StartExecution", machines, "a schedule").beyond
 
 
@@ -216,58 +180,9 @@ def _reach(template: Mapping[str, Any], role: str, action: str, wanted: set[str]
             continue
         where = f"{grant.where}.Resource"
         for resource in grant.resources:
-            reached.add(_target(resource))
-            if _target(resource) not in wanted:
-                told = f"{_spell(resource)}: {who} may use {action} on {', '.join(sorted(wanted))} only"
+            reached.add(find_target(resource))
+            if find_target(resource) not in wanted:
+                told = f"{write_line(resource)}: {who} may use {action} on {', '.join(sorted(wanted))} only"
                 beyond.append(Fault(where, told))
     missing = ", ".join(sorted(wanted - reached))
     return _Reach(beyond, [Fault(where, f"{who} also needs {action} on {missing}")] if missing else [])
-
-
-def _target(value: Any) -> str:
-    """The logical id that a `!Ref` or `!GetAtt X.Arn` names; empty for anything else."""
-    if isinstance(value, Tagged) and value.tag in ("Ref", "GetAtt"):
-        return str(value.value).removesuffix(".Arn")
-    return ""
-
-
-def _branches(value: Any) -> list[Any]:
-    """What a value may be: of an `!If` both branches."""
-    return [branch for _, branch in _conditional(value)]
-
-
-def _conditional(value: Any, under: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """What a value may be, each with the conditions under which it is that."""
-    if isinstance(value, Tagged) and value.tag == "If":
-        name, then, other = value.value
-        yield from _conditional(then, (*under, str(name)))
-        yield from _conditional(other, (*under, f"not {name}"))
-    else:
-        yield under, value
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [] if value is None else [value]
-
-
-def _spell(resource: Any) -> str:
-    return f"!{resource.tag} {resource.value}" if isinstance(resource, Tagged) else str(resource)
-
-
-class _Reasons:
-    """The comments of a template's text, by the place of what they stand above."""
-
-    def __init__(self, text: str) -> None:
-        self._lines = text.splitlines()
-        self._root = yaml.compose(text)
-
-    def given(self, path: tuple[str | int, ...]) -> bool:
-        """Whether the line above what stands there is a comment."""
-        node: Any = self._root
-        for step in path:
-            parts = dict(enumerate(node.value)) if isinstance(step, int) else {k.value: v for k, v in node.value}
-            if step not in parts:
-                return False
-            node = parts[step]
-        line = node.start_mark.line
-        return bool(line > 0 and self._lines[line - 1].lstrip().startswith("#"))

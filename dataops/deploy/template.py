@@ -74,6 +74,14 @@ def write_template(template: dict[str, Any]) -> str:
     return yaml.dump(template, Dumper=_Dumper, sort_keys=False, width=120, default_flow_style=None, allow_unicode=True)
 
 
+def write_line(part: Any) -> str:
+    """A part of a template in one line, to be told; a text as it stands."""
+    if isinstance(part, str):
+        return part
+    text = yaml.dump(part, Dumper=_Dumper, sort_keys=False, width=10**6, default_flow_style=True, allow_unicode=True)
+    return text.removesuffix("...\n").strip()
+
+
 def of_type(template: Mapping[str, Any], kind: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Logical id and properties of each resource of a type, such as AWS::IAM::Role."""
     for name, resource in template["Resources"].items():

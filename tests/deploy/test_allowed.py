@@ -8,7 +8,9 @@ import pytest
 
 from dataops.deploy.allowed import ALLOWED, actions_on, names_of
 from dataops.deploy.compose import compose
-from dataops.deploy.roles import check_roles, list_grants
+from dataops.deploy.grants import list_grants
+from dataops.deploy.intrinsic import spell_out
+from dataops.deploy.roles import check_roles
 from dataops.deploy.template import TEMPLATE, Tagged, of_type, read_template
 from tests.samples import batch_of
 
@@ -85,17 +87,66 @@ def test_nobody_else_may_take_a_role(role):
         (fault,) = changed(
             role, lambda _, of, one=trusted: of["AssumeRolePolicyDocument"]["Statement"].append(one), TRUST.format(role)
         )
-        assert fault.where == TRUST.format(role) + "[1].Principal"
+        assert fault.where.removesuffix(".Principal") == TRUST.format(role) + "[1]"
+
+
+@pytest.mark.parametrize("role", ["MachineRole", "FlowMachineRole", "ScheduleRole"])
+def test_a_service_takes_a_role_for_this_account_only(role):
+    (fault,) = changed(
+        role, lambda _, of: of["AssumeRolePolicyDocument"]["Statement"][0].pop("Condition"), f"Resources.{role}"
+    )
+    assert fault.where == TRUST.format(role) + "[0]"
+    assert "aws:SourceAccount" in fault.what
+
+
+VIA = {"StringEquals": {"kms:ViaService": Tagged("Sub", "secretsmanager.${AWS::Region}.amazonaws.com")}}
+
+
+@pytest.mark.parametrize(
+    ("condition", "faults"),
+    [
+        (VIA, 0),
+        (VIA | {"Bool": {"aws:SecureTransport": "true"}}, 0),
+        ({}, 1),
+        ({"StringLike": {"kms:ViaService": "*"}}, 1),
+        ({"StringEquals": {"kms:ViaService": ["s3.amazonaws.com", *VIA["StringEquals"].values()]}}, 1),
+        (Tagged("If", ["InVpc", VIA, Tagged("Ref", "AWS::NoValue")]), 1),
+    ],
+)
+def test_keys_are_used_through_secrets_manager_only(condition, faults):
+    added = allow("kms:Decrypt", Tagged("Ref", "SecretsKey"), Condition=condition)
+    place = "Resources.PlanRole.Properties.Policies[0].PolicyDocument.Statement[0]"
+    found = changed("PlanRole", lambda _, of: of["Policies"][0]["PolicyDocument"]["Statement"].insert(0, added), place)
+    assert len(found) == faults
+
+
+DENY = WHOLE["Resources"]["NetworkPolicy"]["Properties"]["PolicyDocument"]["Statement"][2]
+
+
+@pytest.mark.parametrize(
+    ("statement", "faults"),
+    [
+        ({**DENY, "Sid": "Deny"}, 0),
+        ({**DENY, "Action": DENY["Action"][:-1]}, 1),
+        ({**DENY, "Condition": {**DENY["Condition"], "Bool": {"aws:SecureTransport": "false"}}}, 1),
+        (Tagged("If", ["WithEmail", DENY, Tagged("Ref", "AWS::NoValue")]), 1),
+    ],
+)
+def test_code_of_functions_is_kept_from_network_interfaces(statement, faults):
+    template = copy.deepcopy(WHOLE)
+    template["Resources"]["NetworkPolicy"]["Properties"]["PolicyDocument"]["Statement"][2] = statement
+    assert len(list(check_roles(template, TEXT))) == faults
 
 
 def test_the_template_has_what_the_table_allows_and_nothing_else():
     assert list(check_roles(WHOLE, TEXT)) == []
+    spelled = spell_out(WHOLE)
     there = {
         (grant.owner, name, str(action))
-        for grant in list_grants(WHOLE)
+        for grant in list_grants(spelled)
         if grant.allows
         for resource in grant.resources
-        for name in names_of(resource, WHOLE)
+        for name in names_of(resource, spelled)
         for action in grant.actions
     }
     table = {(owner, name, of) for owner, may in ALLOWED.items() for name in may for of in actions_on(owner, name)}

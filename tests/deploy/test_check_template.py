@@ -12,7 +12,7 @@ LOG = "{Effect: Allow, Action: [logs:CreateLogStream, logs:PutLogEvents], Resour
 START = "{Effect: Allow, Action: [states:StartExecution], Resource: [!Ref BatchMachine]}"
 PLAN = r"Resources.PlanRole.Properties.Policies[0].PolicyDocument.Statement[0]"
 MACHINE = "Resources.MachineRole.Properties.Policies[0].PolicyDocument.Statement[0].Resource"
-SCHEDULE = "Resources.ScheduleRole.Properties.Policies[0].PolicyDocument.Statement[0].Resource"
+SCHEDULE = "Resources.ScheduleRole.Properties.Policies[0].PolicyDocument.Statement[0]"
 
 
 def found(tmp_path, old, new, lint=False, monkeypatch=None):
@@ -32,23 +32,21 @@ def unlinted(monkeypatch):
 @pytest.mark.parametrize(
     ("old", "new", "where", "what"),
     [
-        (LOG, LOG.replace("!GetAtt PlanLog.Arn", '"*"'), f"{PLAN}.Resource", "*: names nothing of this stack; narrow it"),
+        (LOG, LOG.replace("!GetAtt PlanLog.Arn", '"*"'), PLAN, "logs:CreateLogStream, logs:PutLogEvents on *: PlanRole needs"),
         (LOG, LOG.replace("!GetAtt PlanLog.Arn", '!Sub "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:*"'),
-         f"{PLAN}.Resource", "!Sub arn:${AWS::Partition}:logs"),
+         PLAN, "logs:CreateLogStream, logs:PutLogEvents on arn:${AWS::Partition}:logs"),
         (LOG, LOG.replace("logs:PutLogEvents", '"logs:Put*"'), f"{PLAN}.Action", "logs:Put*: a wildcard"),
         (LOG, LOG.replace("logs:PutLogEvents", "logs:DeleteLogGroup"), PLAN,
-         "logs:DeleteLogGroup on !GetAtt PlanLog.Arn: PlanRole needs no such thing"),
+         "logs:DeleteLogGroup on ${PlanLog.Arn}: PlanRole needs no such thing"),
         (LOG, LOG.replace("Action", "NotAction"), f"{PLAN}.NotAction", "allows all but what it names"),
         ("                  - !GetAtt Plan.Arn\n", "                  - !GetAtt Plan.Arn\n                  - !GetAtt Preflight.Arn\n",
-         MACHINE.removesuffix(".Resource"), "lambda:InvokeFunction on !GetAtt Preflight.Arn: MachineRole needs no such thing"),
+         MACHINE.removesuffix(".Resource"), "lambda:InvokeFunction on ${Preflight.Arn}: MachineRole needs no such thing"),
         ("                  - !GetAtt Plan.Arn\n", "", MACHINE, "machine BatchMachine also needs lambda:InvokeFunction on Plan"),
-        (START, START.replace("[!Ref BatchMachine]", '["*"]'), SCHEDULE, "*: names nothing of this stack"),
+        (START, START.replace("[!Ref BatchMachine]", '["*"]'), SCHEDULE, "states:StartExecution on *: ScheduleRole needs no such thing"),
         ("ManagedPolicyArns: [!If", 'ManagedPolicyArns: ["arn:aws:iam::aws:policy/AdministratorAccess", !If',
          "Resources.PlanRole.Properties.ManagedPolicyArns[0]", "a managed policy of somebody else's"),
         ("Principal: {Service: lambda.amazonaws.com}", 'Principal: "*"',
          "Resources.PlanRole.Properties.AssumeRolePolicyDocument.Statement[0].Principal", "anybody may take this role"),
-        ("              # The limits are the account's: AWS knows no narrower resource.\n", "",
-         "Resources.PreflightRole.Properties.Policies[0].PolicyDocument.Statement[5].Resource", "*: names nothing of this stack"),
     ],
     ids=lambda value: "",
 )  # fmt: skip

@@ -9,8 +9,6 @@ import pytest
 
 from dataops.deploy.machine import DEFINITION, placeholder_of
 from dataops.deploy.package import handlers, state_handlers
-from dataops.deploy.roles import list_grants
-from dataops.deploy.template import Tagged
 from dataops.local.registry import ACCOUNT
 from dataops.local.stack import REGION
 from tests.deploy.policies import Allowed, Roles
@@ -65,15 +63,3 @@ def test_a_function_has_a_role_of_its_own(function):
 def test_a_resource_is_allowed_by_its_pattern(pattern, resource, allowed):
     assert Allowed("a:B", (pattern,)).allows("a:b", resource) == allowed
     assert not Allowed("a:B", (pattern,)).allows("a:C", resource)
-
-
-def test_a_statement_is_told_with_the_conditions_that_it_is_under():
-    one, other = ({"Effect": "Allow", "Action": action, "Resource": "*"} for action in ("a:One", "b:Other"))
-    either = Tagged("If", ["Sunny", Tagged("If", ["Windy", one, other]), Tagged("Ref", "AWS::NoValue")])
-    properties = {"PolicyDocument": {"Statement": [either]}}
-    policy = {"Type": "AWS::IAM::ManagedPolicy", "Condition": "Open", "Properties": properties}
-    grants = list_grants({"Resources": {"Policy": policy}})
-    assert [(grant.actions, grant.conditions) for grant in grants] == [
-        (["a:One"], ("Open", "Sunny", "Windy")),
-        (["b:Other"], ("Open", "Sunny", "not Windy")),
-    ]
