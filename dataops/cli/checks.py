@@ -25,7 +25,10 @@ def check(paths: tuple[Path, ...], json_: bool) -> int:
     files = find_checked(paths)
     if not has_linter() and any(map(is_template, files)):
         click.echo(f"dataops: {LINTER}", err=True)
-    found = [finding for file in files for finding in check_file(file)]
+    each = {file: check_file(file) for file in files}
+    found = [finding for findings in each.values() for finding in findings]
+    sound = [file for file, findings in each.items() if all(of.level != "error" for of in findings)]
+    forecasts = list(filter(None, map(forecast, sound)))
     errors, warnings = ([of for of in found if of.level == level] for level in ("error", "warning"))
     if json_:
         names = {"errors": errors, "warnings": warnings}
@@ -33,12 +36,11 @@ def check(paths: tuple[Path, ...], json_: bool) -> int:
             name: [{"file": of.file, "where": of.where, "error": of.error} for of in listed]
             for name, listed in names.items()
         }
-        said = list(filter(None, map(forecast, files)))
-        click.echo(json.dumps({"valid": not errors, **told, "forecast": said}, ensure_ascii=False))
+        click.echo(json.dumps({"valid": not errors, **told, "forecast": forecasts}, ensure_ascii=False))
     else:
         for finding in found:
             click.echo(str(finding))
-        for line in filter(None, map(forecast, files)):
+        for line in forecasts:
             click.echo(line, err=True)
-        click.echo(f"{len(files):,} files checked: {len(errors):,} errors, {len(warnings):,} warnings", err=True)
+        click.echo(f"{len(each):,} files checked: {len(errors):,} errors, {len(warnings):,} warnings", err=True)
     return 2 if errors else 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -42,36 +43,35 @@ class Finding(NamedTuple):
 
 
 def find_checked(paths: Sequence[Path] = ()) -> list[Path]:
-    """The files to check: those given, and those in folders given; without any, all of stepfunctions/.
-
-    Raises BatchFileError for what is not there, or is neither a batch file nor a definition.
-    """
+    """The files to check: those given, and those in folders given; without any, all of stepfunctions/."""
     found: list[Path] = []
     for path in paths or [STEPFUNCTIONS]:
-        if path.is_dir():
-            found += sorted(file for of in ("*.asl.json", "*.yml", "*.yaml") for file in path.rglob(of))
-        elif not path.is_file():
-            raise BatchFileError(f"{path}: is not there")
-        elif path.suffix not in (".json", ".yml", ".yaml"):
-            raise BatchFileError(f"{path}: expected a batch file (.yml) or a state machine's definition (.json)")
-        else:
-            found.append(path)
+        inside = (file for of in ("*.asl.json", "*.yml", "*.yaml") for file in path.rglob(of))
+        found += sorted(inside) if os.path.isdir(path) else [path]
     return found
 
 
 def check_file(path: Path) -> list[Finding]:
-    """Everything that is wrong in a file, each with its place; a check that breaks is a finding, too."""
+    """Everything that is wrong in a file, each with its place; a file that is not there and a check that breaks, too."""
     try:
-        return _check_file(path)
+        found = _check_file(path)
     except Exception as error:  # the other files' findings must not be lost
-        return [
-            Finding(
-                path.name, "", f"could not be checked: unexpected {type(error).__name__}; please report it", "error"
-            )
-        ]
+        what = f"could not be checked: unexpected {type(error).__name__}; please report it"
+        found = [Finding(path.name, "", what, "error")]
+    return [Finding(*map(_printable, finding)) for finding in found]
+
+
+def _printable(text: str) -> str:
+    r"""A text that can be printed: JSON may hold half of a pair of surrogates (\ud800), as may a file's name."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _check_file(path: Path) -> list[Finding]:
+    if not os.path.isfile(path):
+        return [Finding(str(path), "", "is not there", "error")]
+    if path.suffix not in (".json", ".yml", ".yaml"):
+        what = "expected a batch file (.yml) or a state machine's definition (.json)"
+        return [Finding(str(path), "", what, "error")]
     if path.suffix == ".json":
         return [Finding(path.name, *fault) for fault in _check_definition(path)]
     try:
@@ -94,26 +94,28 @@ def _check_file(path: Path) -> list[Finding]:
 
 
 def forecast(path: Path) -> str | None:
-    """What a sound file will use of the service's limits: a batch of a state's payload, a machine of its history."""
+    """What a file without errors will use of the service's limits: a batch of a payload, a machine of its history."""
+    try:
+        said = _forecast(path)
+        return said and _printable(said)
+    except Exception:  # it is a courtesy, for which no finding may be lost
+        return None
+
+
+def _forecast(path: Path) -> str | None:
     if path.suffix == ".json":
-        try:
-            events = count_events(json.loads(path.read_text("utf-8")))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return None
+        events = count_events(json.loads(path.read_text("utf-8")))
         return f"{path.name}: at most {events:,} of {HISTORY_EVENTS:,} events of history, if every state is entered once and every retry is used"
     if is_template(path):
         return None
-    try:
-        if is_flow(path):
-            flow, batches = _flow_at(path)
-            events = count_events(json.loads(flow_definition(flow)))
-            return (
-                f"{path.name}: a state of {flow_input_bytes(flow, batches):,} of {PAYLOAD_BYTES:,} bytes, and at most {events:,} "
-                f"of {HISTORY_EVENTS:,} events of history"
-            )
-        return f"{path.name}: an input of {input_bytes(read_batch(path)):,} of {PAYLOAD_BYTES:,} bytes"
-    except Exception:  # `check_file` tells what is wrong
-        return None
+    if is_flow(path):
+        flow, batches = _flow_at(path)
+        events = count_events(json.loads(flow_definition(flow)))
+        return (
+            f"{path.name}: a state of {flow_input_bytes(flow, batches):,} of {PAYLOAD_BYTES:,} bytes, and at most {events:,} "
+            f"of {HISTORY_EVENTS:,} events of history"
+        )
+    return f"{path.name}: an input of {input_bytes(read_batch(path)):,} of {PAYLOAD_BYTES:,} bytes"
 
 
 def _check_flow(path: Path) -> Iterator[Fault]:

@@ -11,7 +11,6 @@ from click.testing import CliRunner
 from dataops.cli.checks import check
 from dataops.deploy.check import STEPFUNCTIONS
 from dataops.deploy.machine import DEFINITION
-from dataops.errors import BatchFileError
 
 
 def checked(*arguments: object) -> tuple[int, str]:
@@ -124,8 +123,35 @@ def test_a_placeholder_without_a_handler_and_a_handler_without_a_state_are_told(
     assert "the handler of ${PlanArn} is in no state" in told
 
 
-@pytest.mark.parametrize("name", ["nowhere.yml", "notes.txt"])
-def test_a_file_that_is_none_of_ours_is_refused(tmp_path, name):
+@pytest.mark.parametrize(("name", "why"), [("nowhere.yml", "is not there"), ("notes.txt", "expected a batch file")])
+def test_a_file_that_is_none_of_ours_is_one_finding_among_the_others(tmp_path, name, why):
     (tmp_path / "notes.txt").touch()
-    with pytest.raises(BatchFileError):
-        checked(tmp_path / name)
+    status, told = checked(tmp_path / name, DEFINITION, "--json")
+    (found,) = json.loads(told)["errors"]
+    assert (status, found["file"]) == (2, str(tmp_path / name))
+    assert found["error"].startswith(why)
+    assert [of.partition(":")[0] for of in json.loads(told)["forecast"]] == [DEFINITION.name]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "what"),
+    [
+        ("deep.json", "[" * 100_000, "is nested too deeply"),
+        ("deep.yml", "batch: " + "[" * 100_000, "is nested too deeply to be read"),
+        ("half.json", r'{"StartAt": "A", "States": {"A": {"Type": "Succeed", "\ud800": 1}}}', "unknown field here"),
+        ("nan.json", '{"StartAt": "A", "States": {"A": {"Type": "Pass", "Result": NaN, "End": true}}}', "not JSON"),
+    ],
+)
+def test_whatever_a_file_holds_the_others_are_told_and_it_has_no_forecast(tmp_path, name, text, what):
+    (tmp_path / name).write_text(text)
+    status, told = checked(tmp_path / name, DEFINITION, "--json")
+    (found,) = json.loads(told)["errors"]
+    assert (status, found["file"]) == (2, name)
+    assert what in found["error"]
+    assert [of.partition(":")[0] for of in json.loads(told)["forecast"]] == [DEFINITION.name]
+
+
+def test_a_forecast_that_breaks_leaves_the_findings(monkeypatch):
+    monkeypatch.setattr("dataops.deploy.check.count_events", lambda machine: 1 // 0)
+    status, told = checked(DEFINITION, "--json")
+    assert (status, json.loads(told)["forecast"]) == (0, [])
