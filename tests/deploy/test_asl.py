@@ -14,22 +14,9 @@ from dataops.deploy.asl import check_machine
 from dataops.deploy.asl.path import find_path_fault, find_template_fault
 from dataops.deploy.asl.state import FIELDS
 from dataops.deploy.machine import DEFINITION
+from tests.deploy.definitions import DISTRIBUTED, PASS, SCOPE, TASK, faults, machine
 
-TASK = {"Type": "Task", "Resource": "arn:aws:lambda:us-east-1:1:function:f", "TimeoutSeconds": 60, "End": True}
-PASS = {"Type": "Pass", "End": True}
-SCOPE = {"StartAt": "Inner", "States": {"Inner": PASS}}
 NAMES = st.sampled_from(sorted({name for of in FIELDS.values() for name in of})) | st.text()
-DISTRIBUTED = {**SCOPE, "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}}
-
-
-def machine(**states: Any) -> dict[str, Any]:
-    """A machine of these states, the first of which starts it."""
-    return {"StartAt": next(iter(states)), "States": states}
-
-
-def faults(of: Any, level: str = "error") -> list[tuple[str, str]]:
-    found = check_machine(of if isinstance(of, str) else json.dumps(of))
-    return [(fault.where, fault.what) for fault in found if fault.level == level]
 
 
 def test_our_own_machine_has_no_fault_at_all():
@@ -56,6 +43,13 @@ def test_our_own_machine_has_no_fault_at_all():
         machine(A={"Type": "Map", "ItemProcessor": DISTRIBUTED, "Label": "copy-chunks_1", "End": True}),
         machine(A={**TASK, "Catch": [{"ErrorEquals": ["X"], "Next": "A", "ResultPath": "$.x"}]}),
         {**machine(A=PASS), "Version": "1.0", "TimeoutSeconds": 10, "Comment": "c"},
+        machine(A={**TASK, "Resource": "${Function}:${Alias}"}),
+        machine(A={**TASK, "Resource": "${Function}:3"}),
+        machine(A={**TASK, "Resource": "${Prefix}:function:f"}),
+        machine(A={**TASK, "Resource": "arn:aws:lambda:${RegionAndAccount}:function:f:$LATEST"}),
+        machine(A={**TASK, "Resource": "arn:${AWS::Partition}:states:::dynamodb:putItem"}),
+        machine(A={**TASK, "Parameters": {"s.$": "$.a.length()", "m.$": "States.Format('{}', $.a[*].n.max())"}}),
+        machine(A={**PASS, "ResultPath": "$.store\\.book.&Ж中"}),
         machine(A={"Type": "Succeed"}),
         machine(A={"Type": "Fail"}),
         machine(A={"Type": "Fail", "ErrorPath": "$.e", "CausePath": "States.Format('{}', $.x)"}),
@@ -120,6 +114,10 @@ def test_what_aws_takes_has_no_error(valid):
         (machine(A={"Type": "Pass", "Next": "A"}), "States", "expected a state that ends it"),
         (machine(A={"Type": "Task", "End": True}), "States.A.Resource", "required: an ARN"),
         (machine(A={**TASK, "Resource": "${Function"}), "States.A.Resource", "required: an ARN"),
+        (machine(A={**TASK, "Resource": "${Function}:"}), "States.A.Resource", "required: an ARN"),
+        (machine(A={**TASK, "Resource": "${Function} :live"}), "States.A.Resource", "required: an ARN"),
+        (machine(A={**TASK, "Resource": "My${Function}"}), "States.A.Resource", "required: an ARN"),
+        (machine(A={**TASK, "Resource": "arn:aws:lambda:${R}:${A}:function:${F}:"}), "States.A.Resource", "required: an ARN"),
         (machine(A={**TASK, "Resource": "MyFunction"}), "States.A.Resource", "required: an ARN"),
         (machine(A={**TASK, "Resource": TASK["Resource"] + ":"}), "States.A.Resource", "required: an ARN"),
         (machine(A={**TASK, "Resource": TASK["Resource"] + ":$NEWEST"}), "States.A.Resource", "required: an ARN"),
@@ -130,6 +128,9 @@ def test_what_aws_takes_has_no_error(valid):
         (machine(A={**TASK, "TimeoutSecondsPath": "$.t"}), "States.A", "exclude each other"),
         (machine(A={**TASK, "HeartbeatSeconds": 60}), "States.A.HeartbeatSeconds", "less than TimeoutSeconds"),
         (machine(A={**TASK, "ResultPath": "$.a[*]"}), "States.A.ResultPath", "expected a reference path"),
+        (machine(A={**TASK, "ResultPath": "$.a.length()"}), "States.A.ResultPath", "expected a reference path"),
+        (machine(A={"Type": "Wait", "SecondsPath": "$.a.length()", "End": True}), "States.A.SecondsPath", "expected a reference path"),
+        (machine(A={**TASK, "ResultPath": "$x"}), "States.A.ResultPath", "the variable cannot be written"),
         (machine(A={**TASK, "ResultPath": "$$.x"}), "States.A.ResultPath", "cannot be written"),
         (machine(A={**TASK, "InputPath": "a.b"}), "States.A.InputPath", "begins with $"),
         (machine(A={**TASK, "Parameters": {"b": {"a.$": "x"}}}), "States.A.Parameters.b.a.$", "since its key ends in .$"),
@@ -181,6 +182,9 @@ def test_a_fault_is_told_where_it_stands(wrong, where, what):
         ),
         (machine(A={**TASK, "Retry": [{"ErrorEquals": ["X"], "MaxAttempts": 9_000}]}), "may write 27,007 events"),
         (machine(A={**TASK, "Retry": [{"ErrorEquals": ["States.Timeouts"]}]}), "no error that Step Functions raises"),
+        (machine(A={**TASK, "Parameters": {"s.$": "$.a.length()"}}), ".length() may fail in a run"),
+        (machine(A={**PASS, "InputPath": "$.a.max()"}), ".max() may fail in a run"),
+        (machine(A={"Type": "Wait", "SecondsPath": "$.a[*]", "End": True}), "expected a reference path"),
     ],
 )
 def test_what_aws_takes_and_may_hurt_is_a_warning(hurts, what):
@@ -236,13 +240,17 @@ def test_whatever_stands_in_a_place_nothing_breaks(junk):
         "$['a','b']",
         "$.[?(@.n > 0)]",
         "$.a[?(@.n=='x]')].z",
+        "$.a[*].n.sum()",
+        "$.foo\\@bar.baz\\[\\[.\\?pretty",
     ],
 )
 def test_a_path_is_a_path(path):
     assert find_path_fault(path) == ""
 
 
-@pytest.mark.parametrize("path", ["", "a", "$.", "$.a[", "$.a b", "$.a]", "$.a[x]", "$a.", "$.a[?(@.b]"])
+@pytest.mark.parametrize(
+    "path", ["", "a", "$.", "$.a[", "$.a b", "$.a]", "$.a[x]", "$a.", "$.a.size_of()", "$.a.length().b(", "$.a[?(@.b]"]
+)
 def test_what_is_no_path_is_told(path):
     assert find_path_fault(path) != ""
 

@@ -8,8 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from dataops._wording import did_you_mean
-from dataops.deploy.asl.path import find_path_fault
-from dataops.deploy.asl.templates import check_paths
+from dataops.deploy.asl.fields import Fault
+from dataops.deploy.asl.templates import check_path, check_paths
+from dataops.deploy.asl.variables import check_assign
 
 ORDERS = ("Equals", "LessThan", "GreaterThan", "LessThanEquals", "GreaterThanEquals")
 COMPARED = {
@@ -30,80 +31,77 @@ WORDS = {
 }
 
 
-def check_choice(rules: Any, language: str) -> Iterator[tuple[str, str]]:
+def check_choice(rules: Any, language: str) -> Iterator[Fault]:
     """Faults of a Choice state's rules, each with its place below `Choices`."""
     if not isinstance(rules, list) or not rules:
-        yield "", "required: a list of at least one rule"
+        yield Fault("", "required: a list of at least one rule")
         return
     for number, rule in enumerate(rules):
         at = f"[{number}]"
         if not isinstance(rule, dict):
-            yield at, "expected an object"
+            yield Fault(at, "expected an object")
             continue
         if not isinstance(rule.get("Next"), str):
-            yield f"{at}.Next", "required: the name of a state"
+            yield Fault(f"{at}.Next", "required: the name of a state")
+        yield from check_assign(rule, at)
         if language == "JSONata":
             yield from _check_jsonata(rule, at)
             continue
         yield from _check_rule(rule, at, top=True)
-        yield from ((fault.where, fault.what) for fault in check_paths({"Assign": rule.get("Assign")}, at))
+        yield from check_paths({"Assign": rule.get("Assign")}, at)
 
 
-def _check_jsonata(rule: Mapping[str, Any], at: str) -> Iterator[tuple[str, str]]:
+def _check_jsonata(rule: Mapping[str, Any], at: str) -> Iterator[Fault]:
     condition = rule.get("Condition")
     if not isinstance(condition, bool) and not (isinstance(condition, str) and condition.startswith("{%")):
-        yield f"{at}.Condition", "required: a JSONata expression, {% ... %}"
+        yield Fault(f"{at}.Condition", "required: a JSONata expression, {% ... %}")
     for name in rule:
         if name not in ("Condition", "Next", "Assign", "Output", "Comment"):
-            yield f"{at}.{name}", "unknown field in a JSONata rule"
+            yield Fault(f"{at}.{name}", "unknown field in a JSONata rule")
 
 
-def _check_rule(rule: Mapping[str, Any], at: str, *, top: bool = False) -> Iterator[tuple[str, str]]:
+def _check_rule(rule: Mapping[str, Any], at: str, *, top: bool = False) -> Iterator[Fault]:
     known = {"Variable", "Comment", *JOINED, *OPERATORS, *({"Next", "Assign"} if top else ())}
     for name in rule:
         if name not in known:
             deep = name == "Next" and not top
-            yield (
-                f"{at}.{name}",
-                "only the outermost rule has Next" if deep else f"unknown operator{did_you_mean(name, known)}",
-            )
+            what = "only the outermost rule has Next" if deep else f"unknown operator{did_you_mean(name, known)}"
+            yield Fault(f"{at}.{name}", what)
     found = [name for name in rule if name in OPERATORS or name in JOINED]
     if len(found) != 1:
-        yield at, f"expected exactly one comparison, found {' and '.join(found) if found else 'none'}"
+        yield Fault(at, f"expected exactly one comparison, found {' and '.join(found) if found else 'none'}")
         return
     if found[0] in JOINED:
         yield from _check_joined(found[0], rule[found[0]], f"{at}.{found[0]}")
         if "Variable" in rule:
-            yield f"{at}.Variable", f"does not go with {found[0]}"
+            yield Fault(f"{at}.Variable", f"does not go with {found[0]}")
         return
     if not isinstance(rule.get("Variable"), str):
-        yield f"{at}.Variable", "required: a path"
-    elif fault := find_path_fault(rule["Variable"]):
-        yield f"{at}.Variable", fault
+        yield Fault(f"{at}.Variable", "required: a path")
+    else:
+        yield from check_path(rule["Variable"], f"{at}.Variable")
     yield from _check_value(found[0], rule[found[0]], f"{at}.{found[0]}")
 
 
-def _check_joined(name: str, value: Any, at: str) -> Iterator[tuple[str, str]]:
+def _check_joined(name: str, value: Any, at: str) -> Iterator[Fault]:
     rules = [value] if name == "Not" else value
     if not isinstance(rules, list) or not rules:
-        yield at, "expected a list of at least one rule"
+        yield Fault(at, "expected a list of at least one rule")
         return
     for number, rule in enumerate(rules):
         where = at if name == "Not" else f"{at}[{number}]"
         if isinstance(rule, dict):
             yield from _check_rule(rule, where)
         else:
-            yield where, "expected a rule"
+            yield Fault(where, "expected a rule")
 
 
-def _check_value(operator: str, value: Any, at: str) -> Iterator[tuple[str, str]]:
+def _check_value(operator: str, value: Any, at: str) -> Iterator[Fault]:
     kind = OPERATORS[operator]
     if kind == "Path":
-        fault = find_path_fault(value) if isinstance(value, str) else "expected a path, which begins with $"
-        if fault:
-            yield at, fault
+        yield from check_path(value, at)
     elif not _is_of(kind, value):
-        yield at, f"expected {WORDS[kind]}"
+        yield Fault(at, f"expected {WORDS[kind]}")
 
 
 def _is_of(kind: str, value: Any) -> bool:

@@ -36,13 +36,14 @@ def check_target(target: Any, at: str, states: Mapping[str, Any]) -> Iterator[Fa
         yield Fault(at, f"no state here is called {target!r}{did_you_mean(target, states)}")
 
 
-def check_whole(of: Mapping[str, Any], name: str, place: str, least: int, most: int) -> Iterator[Fault]:
+def check_whole(of: Mapping[str, Any], name: str, place: str, least: int, most: int | None = None) -> Iterator[Fault]:
     """A whole number, or the JSONata or placeholder that stands for one."""
     value = of.get(name, least)
-    if isinstance(value, str) and (value.startswith("{%") or value.startswith("${")):
+    if isinstance(value, str) and value.startswith(("{%", "${")):
         return
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        yield Fault(f"{place}{name}", f"expected a whole number of {least:,} to {most:,}")
+    if isinstance(value, bool) or not isinstance(value, int) or value < least or (most is not None and value > most):
+        known = f"of at least {least:,}" if most is None else f"of {least:,} to {most:,}"
+        yield Fault(f"{place}{name}", f"expected a whole number {known}")
 
 
 def check_exclusive(state: Mapping[str, Any], names: tuple[str, ...], at: str, *, required: bool) -> Iterator[Fault]:

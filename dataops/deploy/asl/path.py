@@ -10,15 +10,20 @@ import re
 from dataops._wording import did_you_mean
 
 _NAME = r"[^\W\d][\w]*"
-_STEP = rf"""\.{_NAME}(?:-\w+)*|\[(?:-?[0-9]+|'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")\]"""
+_FIELD = r"""(?:\\.|[^\s.,:?@*$'"()\[\]\\])+"""
+_STEP = rf"""\.{_FIELD}|\[(?:-?[0-9]+|'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")\]"""
 _REFERENCE = re.compile(rf"\$\$?(?:{_NAME})?(?:{_STEP})*")
 _ROOT = re.compile(rf"\$\$?(?:{_NAME})?")
 _SLICE = r"-?[0-9]*:-?[0-9]*(?::-?[0-9]+)?"
 _INDEXES = r"-?[0-9]+(?:\s*,\s*-?[0-9]+)*"
 _NAMES = r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")(?:\s*,\s*(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"))*"""
 _BRACKET = re.compile(rf"\[\s*(?:\*|{_SLICE}|{_INDEXES}|{_NAMES})\s*\]")
-_DOT = re.compile(rf"\.\.?(?:{_NAME}(?:-\w+)*|\*)|\.\.?(?=\[)")
-_PART = re.compile(r"\[[^\]]*\]|[^,()\[\]\s]+")
+_DOT = re.compile(rf"\.\.?(?:{_FIELD}|\*)|\.\.?(?=\[)")
+_CALL = re.compile(r"\.(?:min|max|avg|stddev|length|sum|keys|concat|append|first|last|index)\([^()]*\)")
+"""A function of Jayway's JsonPath, whose syntax the specification gives to paths (not to reference paths)."""
+_QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|/\*.*?\*/""", re.DOTALL)
+_RESERVED = re.compile(r"\$states\s*\.\s*(result|errorOutput)\b")
+_PART = re.compile(r"\[[^\]]*\]|(?:(?!\.\w+\()[^,()\[\]\s])+")
 INTRINSICS = {
     "States.Format": (1, 99), "States.StringToJson": (1, 1), "States.JsonToString": (1, 1), "States.Array": (0, 999),
     "States.ArrayPartition": (2, 2), "States.ArrayContains": (2, 2), "States.ArrayRange": (3, 3),
@@ -37,19 +42,30 @@ def find_path_fault(text: str, *, reference: bool = False) -> str:
         if _REFERENCE.fullmatch(text):
             return ""
         return (
-            find_path_fault(text) or "expected a reference path: no filter, slice, wildcard or .. (it names one node)"
+            find_path_fault(text)
+            or "expected a reference path: no filter, slice, wildcard, function or .. (it names one node)"
         )
     root = _ROOT.match(text)
     if not root:
         return "expected a path, which begins with $"
     at = root.end()
     while at < len(text):
-        step = _DOT.match(text, at) or _BRACKET.match(text, at)
+        step = _CALL.match(text, at) or _DOT.match(text, at) or _BRACKET.match(text, at)
         end = step.end() if step else _end_of_filter(text, at)
         if end is None:
             return f"not a JSONPath from character {at + 1} on"
         at = end
     return ""
+
+
+def find_path_doubt(text: str) -> str:
+    """What a path or an intrinsic function may hurt by, though it is well formed.
+
+    The developer guide says of reference paths alone that they have no functions; a run was seen to fail of one in an
+    InputPath (github.com/awsdocs/aws-step-functions-developer-guide/pull/5).
+    """
+    found = _CALL.search(_QUOTED.sub("''", text))
+    return f"{found[0]} may fail in a run; an intrinsic function, as States.ArrayLength, will not" if found else ""
 
 
 def _end_of_filter(text: str, at: int) -> int | None:
@@ -128,7 +144,7 @@ def _read_argument(text: str, at: int, depth: int) -> tuple[str, int]:
 
 def _end_of_path(text: str, at: int) -> int:
     """Where a path among arguments ends: before a comma, a bracket that closes, or a space."""
-    while part := _PART.match(text, at):
+    while part := _CALL.match(text, at) or _PART.match(text, at):
         named = _BRACKET.match(text, at)
         at = named.end() if named else _end_of_filter(text, at) or part.end()
     return at
@@ -155,4 +171,19 @@ def find_jsonata_fault(text: str) -> str:
         return f"not JSONata: {str(error).splitlines()[0][:120]}"
     except Exception:  # a fault of the parser's own, which says nothing of the text
         return ""
+    return ""
+
+
+def find_reserved_fault(text: str, allowed: str) -> str:
+    """What `{% ... %}` reads of $states that is not there; `allowed` is the field that is: result, errorOutput or none.
+
+    AWS refuses such a definition. https://docs.aws.amazon.com/step-functions/latest/dg/workflow-variables.html
+    """
+    where = {
+        "result": "Output and Assign of a Task, Parallel or Map",
+        "errorOutput": "Output and Assign of a Catch's entry",
+    }
+    for found in _RESERVED.finditer(_QUOTED.sub("''", text)):
+        if found[1] != allowed:
+            return f"$states.{found[1]} is not there yet: it is in {where[found[1]]} only"
     return ""

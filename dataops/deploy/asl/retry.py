@@ -8,6 +8,7 @@ from typing import Any
 from dataops._wording import did_you_mean
 from dataops.deploy.asl.fields import LONGEST_SECONDS, Fault, check_names, check_target, check_whole
 from dataops.deploy.asl.templates import check_paths
+from dataops.deploy.asl.variables import check_assign
 
 RESERVED = {
     "States.ALL", "States.HeartbeatTimeout", "States.Timeout", "States.TaskFailed", "States.Permissions",
@@ -64,6 +65,7 @@ def _check_catcher(entry: Mapping[str, Any], where: str, language: str) -> Itera
     wrong = "ResultPath" if language == "JSONata" else "Output"
     if wrong in entry:
         yield Fault(f"{where}.{wrong}", f"is not for a state whose query language is {language}")
+    yield from check_assign(entry, where)
     if language == "JSONPath":
         yield from check_paths({name: entry[name] for name in ("ResultPath", "Assign") if name in entry}, where)
 

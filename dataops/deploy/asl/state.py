@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -18,8 +17,11 @@ from dataops.deploy.asl.fields import (
     check_target,
     check_whole,
 )
+from dataops.deploy.asl.map import check_map
+from dataops.deploy.asl.resource import is_resource
 from dataops.deploy.asl.retry import CATCHER, RETRIER, check_entries
 from dataops.deploy.asl.templates import check_expressions, check_paths
+from dataops.deploy.asl.variables import check_assign
 
 COMMON = {"Type", "Comment", "QueryLanguage", "InputPath", "OutputPath", "Assign", "Output"}
 ENDING = {"Next", "End"}
@@ -30,7 +32,7 @@ FIELDS = {
     "Pass": COMMON | ENDING | {"Result", "ResultPath", "Parameters"},
     "Wait": COMMON | ENDING | {"Seconds", "SecondsPath", "Timestamp", "TimestampPath"},
     "Choice": COMMON | {"Choices", "Default"},
-    "Succeed": COMMON,
+    "Succeed": COMMON - {"Assign"},
     "Fail": {"Type", "Comment", "QueryLanguage", "Error", "ErrorPath", "Cause", "CausePath"},
     "Parallel": COMMON | ENDING | RETRIED | {"Branches"},
     "Map": COMMON | ENDING | RETRIED
@@ -41,7 +43,6 @@ FIELDS = {
 """The fields of each type of state."""
 JSONPATH_ONLY = {"InputPath", "OutputPath", "ResultPath", "ResultSelector", "Parameters", "ItemsPath"}
 JSONATA_ONLY = {"Arguments", "Output", "Items"}
-_LABEL = re.compile(r"""[^\s<>{}\[\]?*"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f]{1,40}""")
 
 
 def check_state(
@@ -62,6 +63,7 @@ def check_state(
     if "Next" in FIELDS[kind]:
         yield from _check_next(state, at, states)
     yield from check_paths(state, at) if language == "JSONPath" else check_expressions(state, at)
+    yield from check_assign(state, at)
     for name, allowed in (("Retry", RETRIER), ("Catch", CATCHER)):
         if name in state and name in FIELDS[kind]:
             yield from check_entries(state[name], f"{at}.{name}", allowed, language, states)
@@ -76,17 +78,6 @@ def _check_next(state: Mapping[str, Any], at: str, states: Mapping[str, Any]) ->
         yield Fault(at, f"expected either Next or End: true, {both}")
     if "Next" in state:
         yield from check_target(state["Next"], f"{at}.Next", states)
-
-
-def is_resource(text: str) -> bool:
-    """Whether a text is an ARN; of a function its name, and its version or alias if any, must be well formed."""
-    plain = re.sub(r"\$\{[^${}]+\}", "x", text)
-    if plain == "x" != text:
-        return True
-    found = re.fullmatch(r"arn:[\w-]+:([\w-]+):[\w-]*:[\w-]*:(\S+)", plain)
-    if not found or found[1] != "lambda":
-        return bool(found)
-    return re.fullmatch(r"function:[\w-]+(?::(?:\$LATEST|[\w-]+))?", found[2]) is not None
 
 
 def _check_task(state: dict[str, Any], at: str, *_rest: Any) -> Iterator[Fault]:
@@ -130,8 +121,8 @@ def _check_fail(state: dict[str, Any], at: str, *_rest: Any) -> Iterator[Fault]:
 def _check_choice(state: dict[str, Any], at: str, language: str, states: Mapping[str, Any]) -> Iterator[Fault]:
     if "Default" in state:
         yield from check_target(state["Default"], f"{at}.Default", states)
-    for where, what in check_choice(state.get("Choices"), language):
-        yield Fault(f"{at}.Choices{where}", what)
+    for fault in check_choice(state.get("Choices"), language):
+        yield fault._replace(where=f"{at}.Choices{fault.where}")
     rules = state.get("Choices")
     for number, rule in enumerate(rules if isinstance(rules, list) else []):
         if isinstance(rule, dict) and isinstance(rule.get("Next"), str):
@@ -147,44 +138,11 @@ def _check_parallel(state: dict[str, Any], at: str, *_rest: Any) -> Iterator[Fau
         yield Fault(f"{at}.Branches[{number}]", "expected an object with StartAt and States")
 
 
-def _check_map(state: dict[str, Any], at: str, *_rest: Any) -> Iterator[Fault]:
-    yield from check_exclusive(state, ("ItemProcessor", "Iterator"), at, required=True)
-    yield from check_exclusive(state, ("Parameters", "ItemSelector"), at, required=False)
-    yield from check_exclusive(state, ("MaxConcurrency", "MaxConcurrencyPath"), at, required=False)
-    for tolerated in ("ToleratedFailurePercentage", "ToleratedFailureCount"):
-        yield from check_exclusive(state, (tolerated, f"{tolerated}Path"), at, required=False)
-    yield from check_whole(state, "MaxConcurrency", f"{at}.", 0, LONGEST_SECONDS)
-    yield from check_whole(state, "ToleratedFailurePercentage", f"{at}.", 0, 100)
-    label = state.get("Label", "x")
-    if not isinstance(label, str) or not _LABEL.fullmatch(label):
-        yield Fault(f"{at}.Label", "expected 1 to 40 characters without spaces, brackets and special characters")
-    name = "ItemProcessor" if "ItemProcessor" in state else "Iterator"
-    processor = state.get(name)
-    if processor is not None and not isinstance(processor, dict):
-        yield Fault(f"{at}.{name}", "expected an object with StartAt and States")
-    config = processor.get("ProcessorConfig", {}) if isinstance(processor, dict) else {}
-    mode = config.get("Mode", "INLINE") if isinstance(config, dict) else None
-    if mode not in ("INLINE", "DISTRIBUTED"):
-        yield Fault(f"{at}.{name}.ProcessorConfig.Mode", "expected INLINE or DISTRIBUTED")
-    if mode == "DISTRIBUTED" and config.get("ExecutionType") not in ("STANDARD", "EXPRESS"):
-        yield Fault(f"{at}.{name}.ProcessorConfig.ExecutionType", "required in a distributed map: STANDARD or EXPRESS")
-    for only in (
-        "ItemReader",
-        "ItemBatcher",
-        "ResultWriter",
-        "Label",
-        "ToleratedFailurePercentage",
-        "ToleratedFailureCount",
-    ):
-        if mode == "INLINE" and only in state:
-            yield Fault(f"{at}.{only}", "is for a distributed map only")
-
-
 def _nothing(*_rest: Any) -> Iterator[Fault]:
     return iter(())
 
 
 _BY_KIND = {
     "Task": _check_task, "Pass": _check_pass, "Wait": _check_wait, "Choice": _check_choice, "Succeed": _nothing,
-    "Fail": _check_fail, "Parallel": _check_parallel, "Map": _check_map,
+    "Fail": _check_fail, "Parallel": _check_parallel, "Map": check_map,
 }  # fmt: skip
