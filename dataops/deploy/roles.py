@@ -85,7 +85,7 @@ def _check_other(grant: Grant, template: Mapping[str, Any], reasons: Reasons) ->
             yield Fault(f"{grant.where}.Action", f"{action}: hands on rights; leave it out")
     for resource in grant.resources:
         if is_wide(resource, template) and not reasons.given(grant.path):
-            told = "names nothing of this stack; narrow it, or say why not in a comment in the line above"
+            told = "names nothing of this stack; narrow it, or say why not (three words or more) in a comment above"
             yield Fault(f"{grant.where}.Resource", f"{write_line(resource)}: {told}")
 
 
