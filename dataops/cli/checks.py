@@ -42,5 +42,5 @@ def check(paths: tuple[Path, ...], json_: bool) -> int:
             click.echo(str(finding))
         for line in forecasts:
             click.echo(line, err=True)
-        click.echo(f"{len(each):,} files checked: {len(errors):,} errors, {len(warnings):,} warnings", err=True)
+        click.echo(f"files checked: {len(each):,}; errors: {len(errors):,}; warnings: {len(warnings):,}", err=True)
     return 2 if errors else 0
