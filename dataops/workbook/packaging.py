@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -48,7 +49,9 @@ class Packaging(NamedTuple):
         for proof in self.proofs:
             if proof.imported != "not imported":
                 parts.setdefault(_part_of(proof), []).append(proof)
-        rows = [(part, _same(of), "what functions do" if of[0].is_ours else "bytes") for part, of in parts.items()]
+        rows = [
+            (part, _same(of), "the code that ran" if of[0].is_ours else "the file now") for part, of in parts.items()
+        ]
         return Table(("part of the zip", "imported here", "compared by"), rows, "every module of ours was imported")
 
     def contents(self) -> Table:
@@ -57,19 +60,21 @@ class Packaging(NamedTuple):
         caption = f"{self.release.keys['CodeKey']}: {len(self.release.zip):,} bytes"
         return Table(("file", "bytes", "imported here", "sha256 begins"), rows, caption)
 
-    def grants(self) -> Table:
+    def grants(self, stack: str = "dataops") -> Table:
         """A line for each IAM statement: whose, what it allows or denies, on what, and both kinds of conditions.
 
+        `stack` is the name that names of functions, machines and tables begin with (empty: the default).
         The stack has a statement only if its condition of the template holds, told with the parameter that decides it;
         then come what the statement itself asks of a call, as key, operator and value.
         """
+        named = partial(_spell, stack=stack or "dataops")
         rows = [
             (
                 self._whose(grant.owner),
                 "allow" if grant.allows else "deny",
                 ", ".join(map(str, grant.actions)),
-                ", ".join(map(_spell, grant.resources)),
-                "; ".join([*map(self._condition, grant.conditions), *_call_conditions(grant.statement)]) or "-",
+                ", ".join(map(named, grant.resources)),
+                "; ".join([*map(self._condition, grant.conditions), *_call_conditions(grant.statement, named)]) or "-",
             )
             for grant in list_grants(self.release.template)
         ]
@@ -177,21 +182,21 @@ def require_deployable(packaging: Packaging, changes: Changes, found: Preflight)
         raise Permanent(f"{name}: {fault.where}: {fault.what}")
     told = require_changes(changes)
     require_ready(found)
-    return (
-        f"{name}: the code here is the code in the zip; no role is wider than needed; {told}; the preflight is green."
-    )
+    code = "the code that this kernel imported is the code in the zip"
+    told = "; ".join([code, "no role is wider than needed", told, f"preflight: {found.counts}", *packaging.left_out])
+    return f"{name}: {told}."
 
 
 def _part(title: str, section: Mapping[str, Any], *, is_open: bool = False) -> Part:
     return Part(title, write_template(dict(section)).rstrip(), is_open)
 
 
-def _call_conditions(statement: Mapping[str, Any]) -> Iterator[str]:
+def _call_conditions(statement: Mapping[str, Any], named: Callable[[Any], str]) -> Iterator[str]:
     """The conditions that a statement puts on a call, each as key, operator and value."""
     for operator, keys in statement.get("Condition", {}).items():
         for key, value in keys.items():
             values = value if isinstance(value, list) else [value]
-            yield f"{key} {operator} {', '.join(map(_spell, values))}"
+            yield f"{key} {operator} {', '.join(map(named, values))}"
 
 
 def _part_of(proof: FileProof) -> str:
@@ -204,8 +209,8 @@ def _same(proofs: list[FileProof]) -> str:
     return f"✗ {differing[0]} differs" if differing else "✓ the same"
 
 
-def _spell(resource: Any) -> str:
+def _spell(resource: Any, stack: str) -> str:
     """A resource in short: its logical id, or its ARN without what every ARN of the account shares."""
     text = str(resource.value if isinstance(resource, Tagged) else resource)
-    short = _ARN.sub(r"\1 ", text).replace("${AWS::StackName}", "dataops").replace(".Arn", "")
+    short = _ARN.sub(r"\1 ", text).replace("${AWS::StackName}", stack).replace(".Arn", "")
     return short.replace("${", "").replace("}", "")

@@ -23,7 +23,7 @@ MARKS = {
 
 
 class Preflight(msgspec.Struct, frozen=True):
-    """What a preflight found; shows itself in a notebook without what differs from run to run, such as ports."""
+    """What a preflight found; shows itself in a notebook, with addresses that differ from stack to stack."""
 
     batch: str
     checks: tuple[Check, ...]
@@ -38,16 +38,24 @@ class Preflight(msgspec.Struct, frozen=True):
         """0 when nothing failed, 1 otherwise."""
         return 1 if self.failed else 0
 
+    @property
+    def counts(self) -> str:
+        """How many lines there are of each status."""
+        counts = {status: sum(check.status == status for check in self.checks) for status in MARKS}
+        return ", ".join(f"{number} {status}" for status, number in counts.items() if number or status == "ok")
+
     def summary(self) -> str:
         """The counts in one line."""
-        counts = {status: sum(check.status == status for check in self.checks) for status in MARKS}
-        told = ", ".join(f"{number} {status}" for status, number in counts.items() if number or status == "ok")
-        return f"{self.batch}: {told}"
+        return f"{self.batch}: {self.counts}"
 
     def table(self) -> Table:
-        """A line for each check: side, check, how it is, what to do."""
-        rows = [(check.side, check.check, MARKS[check.status], check.remedy or "–") for check in self.checks]
-        return Table(("side", "check", "status", "what to do"), rows, caption=self.summary(), wrapped=("what to do",))
+        """A line for each check: side, check, how it is, what was found, what to do."""
+        rows = [
+            (check.side, check.check, MARKS[check.status], check.found or "–", check.remedy or "–")
+            for check in self.checks
+        ]
+        columns = ("side", "check", "status", "found", "what to do")
+        return Table(columns, rows, self.summary(), wrapped=columns[3:])
 
     def to_json(self) -> dict[str, Any]:
         """The preflight as one mapping of plain values."""
@@ -77,7 +85,7 @@ def require_ready(found: Preflight) -> str:
     if found.failed:
         first = found.failed[0]
         raise Permanent(f"{found.batch}: {first.side}: {first.check}: {first.found}; {first.remedy}")
-    return f"{found.batch}: ready to run; {found.summary().partition(': ')[2]}."
+    return f"{found.batch}: ready to run; {found.counts}."
 
 
 def _function() -> str:

@@ -223,12 +223,12 @@ def test_no_connection_is_left_open(ready):
     assert ready.source(sql) == before
 
 
-def test_the_deployed_function_is_asked_and_shown_without_ports(ready):
+def test_the_deployed_function_is_asked_and_shown_with_what_it_found(ready):
     found = preflight(ready.batch())
-    shown = found._repr_html_()
-    assert require_ready(found).startswith(f"{ready.name}: ready to run")
-    assert str(ready.stack.info.source.port) not in shown
-    assert shown == preflight(ready.batch())._repr_html_()
+    assert require_ready(found) == f"{ready.name}: ready to run; {found.counts}."
+    (grants,) = [row for row in found.table().rows if row[:2] == ("source", "grants")]
+    assert (grants[2], grants[3]) == ("! warning", "wider than needed: ALL PRIVILEGES")
+    assert str(ready.stack.info.source.port) in found._repr_html_()
 
 
 @pytest.mark.parametrize(("table", "status"), [(None, 0), ("nosuch", 1)])

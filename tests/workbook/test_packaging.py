@@ -8,6 +8,7 @@ from textwrap import indent
 import pytest
 
 from dataops.core.checks import Check
+from dataops.deploy import imported
 from dataops.deploy.template import TEMPLATE, Tagged, parse_template
 from dataops.errors import BatchFileError, Permanent
 from dataops.flow import FlowFile, parse_flow
@@ -18,7 +19,8 @@ from dataops.workbook.run import find_batch
 from tests.samples import batch_of
 
 UNMADE = Changes("dataops", untried="name a bucket")
-GREEN = Preflight("orders", (Check("source", "login", "ok"),))
+CHECKS = [Check("source", of, status) for of, status in (("login", "ok"), ("grants", "warning"))]
+GREEN = Preflight("orders", (*CHECKS, *[Check("quota", of, "not tried") for of in ("units", "concurrency")]))
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +56,13 @@ VIA_SECRETS = "kms:ViaService StringEquals secretsmanager.AWS::Region.amazonaws.
 )
 def test_a_statement_is_told_with_what_it_reaches_and_when(packaging, row):
     assert row in packaging.grants().rows
+
+
+def test_names_begin_with_the_stacks(packaging):
+    told = {row[3] for row in packaging.grants("staging").rows if row[0] == "MachineRole"}
+    assert "states stateMachine:staging-batch" in told
+    assert packaging.grants("").rows == packaging.grants().rows
+    assert "dataops-" not in repr(packaging.grants("staging").rows)
 
 
 def test_the_network_is_told_with_its_condition_and_denied_to_our_code(packaging):
@@ -109,18 +118,21 @@ def test_a_flow_that_cannot_be_worked_out_from_here_is_noted():
         find_batch("orders"), flows=[FlowFile(parse_flow({"flow": "f", "batches": ["lost"]}), {"lost": lost})]
     )
     assert "; left out: flow f: batches: give steps instead" in left.resources().caption
+    assert "; left out: flow f: batches: give steps instead" in require_deployable(left, UNMADE, GREEN)
 
 
 def test_the_verdict_fails_on_what_is_wrong(packaging, monkeypatch):
-    assert "; no change set was made: name a bucket; " in require_deployable(packaging, UNMADE, GREEN)
+    verdict = require_deployable(packaging, UNMADE, GREEN)
+    assert verdict.endswith("; no change set was made: name a bucket; preflight: 1 ok, 1 warning, 2 not tried.")
     with pytest.raises(Permanent, match="CloudFormation refuses it"):
         require_deployable(packaging, Changes("dataops", refused="CloudFormation refuses it"), GREEN)
     with pytest.raises(Permanent, match="source: login"):
         require_deployable(
             packaging, UNMADE, Preflight("orders", (Check("source", "login", "failed", "refused", "look"),))
         )
-    monkeypatch.setattr("dataops.core.dynamodb.dynamodb_client", lambda: None)
-    with pytest.raises(Permanent, match="what is imported here is not what the zip holds"):
+    other = compile("LIMIT = 3", "dynamodb.py", "exec")
+    monkeypatch.setitem(imported._EXECUTED, "dataops.core.dynamodb", [other])
+    with pytest.raises(Permanent, match=r"core/dynamodb\.py: what was imported here is not what the zip holds"):
         require_deployable(packaging, UNMADE, GREEN)
 
 
