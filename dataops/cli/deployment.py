@@ -243,9 +243,13 @@ def _echo_changes(changes: Sequence[Change], stack: str) -> None:
         return
     columns = ["action", "resource", "type", "what changes", "replacement"]
     rows = [
-        [of.action, of.resource, of.type.removeprefix("AWS::"), of.what or "-", of.replacement or "-"] for of in changes
+        [of.action, of.resource, of.type.removeprefix("AWS::"), of.what or "-", of.replacement or "-"]
+        for of in changes
+        if not of.by_reference
     ]
-    click.echo(Table(columns, rows, wrapped=["what changes", "type", "resource"]).text())
+    click.echo(Table(columns, rows, wrapped=[*columns[1:]]).text())
+    if more := [of.resource for of in changes if of.by_reference]:
+        click.echo(f"{len(more)} more change by reference only: {', '.join(more)}")
     for change in changes:
         if change.is_risky:
             click.echo(f"warning: {change.resource} {change.replacement}", err=True)

@@ -15,26 +15,36 @@ _REPLACEMENT = {"True": "is replaced", "Conditional": "may be replaced"}
 
 
 class StackInPlace(NamedTuple):
-    """A stack as it is: its status, the names of its parameters, of its batches and flows, and its outputs."""
+    """A stack as it is: its status, the names of its parameters, its outputs and its template."""
 
     status: str
     parameters: frozenset[str]
-    held: tuple[str, ...]
     outputs: dict[str, str]
+    template: dict[str, Any]
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """The batches and flows that it holds."""
+        ours = self.template["Metadata"]["dataops"]
+        return (*ours["batches"], *ours.get("flows", ()))
 
 
 class Change(NamedTuple):
-    """One line of a difference: `what` names the properties that change, `replacement` says in words what of it."""
+    """One line of a difference: `what` names the properties that change, `replacement` says in words what of it.
+
+    `by_reference` is a change of nothing but what the resource refers to, as far as CloudFormation can tell beforehand.
+    """
 
     action: str
     resource: str
     type: str
     what: str
     replacement: str
+    by_reference: bool = False
 
     @property
     def is_risky(self) -> bool:
-        """Whether what is there may go."""
+        """Whether what is there may go, or the change be refused."""
         return bool(self.replacement)
 
 
@@ -71,7 +81,7 @@ def find_stack(client: Any, name: str) -> StackInPlace | None:
         return None
     parameters = frozenset(of["ParameterKey"] for of in found.get("Parameters", []))
     outputs = {of["OutputKey"]: of["OutputValue"] for of in found.get("Outputs", [])}
-    return StackInPlace(found["StackStatus"], parameters, _held_in(client, name), outputs)
+    return StackInPlace(found["StackStatus"], parameters, outputs, _own_template(client, name))
 
 
 def make_change_set(
@@ -140,8 +150,7 @@ def delete_stack(client: Any, name: str, poll: float = POLL_SECONDS) -> Iterator
 
 def list_kept(client: Any, name: str) -> list[str]:
     """What stays when the stack goes: the names of its resources that are retained."""
-    body = client.get_template(StackName=name)["TemplateBody"]
-    template = body if isinstance(body, dict) else parse_template(str(body))
+    template = _template(client, name)
     kept = {of for of, resource in template["Resources"].items() if resource.get("DeletionPolicy") == "Retain"}
     pages = client.get_paginator("list_stack_resources").paginate(StackName=name)
     resources = [resource for page in pages for resource in page["StackResourceSummaries"]]
@@ -185,7 +194,8 @@ def _changes(client: Any, arn: str) -> Iterator[dict[str, Any]]:
 
 
 def _change(told: Mapping[str, Any]) -> Change:
-    targets = [detail.get("Target", {}) for detail in told.get("Details", [])]
+    details = told.get("Details", [])
+    targets = [detail.get("Target", {}) for detail in details]
     names = {str(target.get("Name") or target.get("Attribute", "")) for target in targets}
     replacement = _REPLACEMENT.get(str(told.get("Replacement", "")), "")
     if told["Action"] == "Remove":
@@ -196,6 +206,7 @@ def _change(told: Mapping[str, Any]) -> Change:
         told["ResourceType"],
         ", ".join(sorted(filter(None, names))),
         replacement,
+        not replacement and bool(details) and all(detail.get("Evaluation") == "Dynamic" for detail in details),
     )
 
 
@@ -211,14 +222,17 @@ def _event(told: Mapping[str, Any]) -> Event:
     return Event(at, told["LogicalResourceId"], told["ResourceType"], told["ResourceStatus"], reason)
 
 
-def _held_in(client: Any, name: str) -> tuple[str, ...]:
-    """The batches and flows that the stack's template says it holds."""
+def _template(client: Any, name: str) -> dict[str, Any]:
     body = client.get_template(StackName=name)["TemplateBody"]
+    return body if isinstance(body, dict) else parse_template(str(body))
+
+
+def _own_template(client: Any, name: str) -> dict[str, Any]:
+    """The stack's template. Raises Permanent where it does not say which batches it holds."""
     try:
-        template = body if isinstance(body, dict) else parse_template(str(body))
+        template = _template(client, name)
     except BatchFileError as error:
         raise Permanent(f"stack {name}: was not made by `dataops deploy`: {error}") from error
-    ours = template.get("Metadata", {}).get("dataops")
-    if ours is None:
+    if template.get("Metadata", {}).get("dataops") is None:
         raise Permanent(f"stack {name}: was not made by `dataops deploy`; choose another name with --stack")
-    return (*ours["batches"], *ours.get("flows", ()))
+    return template

@@ -12,11 +12,12 @@ from dataops.batch import Batch
 from dataops.core.normalize import Codec
 from dataops.deploy.cloudformation import ChangeSet, StackInPlace, find_stack, make_change_set
 from dataops.deploy.compose import compose
+from dataops.deploy.explain import explain
 from dataops.deploy.machine import DEFINITION
 from dataops.deploy.package import build_zip, zip_name
 from dataops.deploy.proof import FileProof, require_same_code, require_same_zip
 from dataops.deploy.tables import undeclared_keys
-from dataops.deploy.template import write_template
+from dataops.deploy.template import parse_template, write_template
 from dataops.errors import BatchFileError, DataOpsError, Permanent
 from dataops.flow import Flow
 
@@ -128,7 +129,11 @@ def prepare(
     url = upload(clients["s3"], release, bucket)
     wanted = frozenset(release.template["Parameters"])
     given = {**parameters, **release.keys, "CodeBucket": bucket}
-    return make_change_set(clients["cloudformation"], stack, url, given, there, wanted)
+    made = make_change_set(clients["cloudformation"], stack, url, given, there, wanted)
+    if made is None or there is None:
+        return made
+    after = parse_template(release.template_text)
+    return made._replace(changes=tuple(explain(change, there.template, after) for change in made.changes))
 
 
 def upload(s3: Any, release: Release, bucket: str) -> str:

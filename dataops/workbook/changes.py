@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _WORDS = {"Modify": "modified", "Remove": "removed", "Add": "new in the stack", "Import": "new in the stack"}
 """What happens to a resource, the gravest first; the stack gains a table that is taken over like any other."""
+_BY_REFERENCE = "modified by reference only"
+_ORDER = (*dict.fromkeys(_WORDS.values()), _BY_REFERENCE)
 _COLUMNS = ("what happens", "type", "resources", "what changes", "replacement")
 
 
@@ -34,24 +36,24 @@ class Changes(NamedTuple):
         """The counts in one line, or why there are none."""
         if self.untried or self.refused:
             return f"no change set was made: {self.untried or self.refused}"
-        counts = Counter(_WORDS[change.action] for change in self.changes)
-        told = ", ".join(f"{counts[word]} {word}" for word in dict.fromkeys(_WORDS.values()) if counts[word])
+        counts = Counter(map(_word, self.changes))
+        told = ", ".join(f"{counts[word]} {word}" for word in _ORDER if counts[word])
         return f"stack {self.stack}: {told or 'nothing changes'}"
 
     def table(self) -> Table:
-        """A line for all resources of a type to which the same happens; what may go comes first."""
-        grouped: dict[tuple[bool, str, str, str, str], list[str]] = {}
+        """A line for all resources of a type to which the same happens, and one for all that only refer to others.
+
+        What may go, or be refused, comes first.
+        """
+        grouped: dict[tuple[bool, int, str, str, str], list[str]] = {}
         for of in self.changes:
-            group = (not of.is_risky, of.action.replace("Import", "Add"), of.type, of.what, of.replacement)
-            grouped.setdefault(group, []).append(of.resource)
-        order = list(_WORDS)
+            told = ("-", "what they refer to", "") if of.by_reference else (of.type, of.what, of.replacement)
+            grouped.setdefault((not of.is_risky, _ORDER.index(_word(of)), *told), []).append(of.resource)
         rows = [
-            (_WORDS[action], kind.removeprefix("AWS::"), ", ".join(sorted(names)), what or "-", f"! {gone}" if gone else "-")
-            for (_, action, kind, what, gone), names in sorted(
-                grouped.items(), key=lambda of: (of[0][0], order.index(of[0][1]), of[0])
-            )
+            (_ORDER[word], kind.removeprefix("AWS::"), ", ".join(sorted(names)), what or "-", f"! {gone}" if gone else "-")
+            for (_, word, kind, what, gone), names in sorted(grouped.items())
         ]  # fmt: skip
-        return Table(_COLUMNS, rows, self.summary(), wrapped=("resources", "what changes"))
+        return Table(_COLUMNS, rows, self.summary(), wrapped=_COLUMNS[2:])
 
     def taken_over(self) -> Table:
         """The new resources that are in the account already and keep what they hold."""
@@ -103,6 +105,10 @@ def require_changes(found: Changes) -> str:
         if risky
         else "the change set replaces and removes nothing"
     )
+
+
+def _word(change: Change) -> str:
+    return _BY_REFERENCE if change.by_reference else _WORDS[change.action]
 
 
 def _ask(release: Release, stack: str, bucket: str, parameters: dict[str, str]) -> tuple[Change, ...]:

@@ -29,7 +29,11 @@ BATCH = """
 batch: {name}
 schedule: {{expression: "{schedule}"}}
 source: {{secret: dataops/source, table: {name}}}
-dynamodb: {{table: {name}-items, partition_key: id, key_types: {{id: N}}}}
+dynamodb:
+  table: {name}-items
+  partition_key: id
+  key_types: {{id: N, v: S}}
+  indexes: [{{name: by-v, partition_key: v, projection: {projection}}}]
 target: {{secret: dataops/target, table: {name}}}
 """
 
@@ -43,9 +47,9 @@ def deployed(*arguments):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def write_batch(folder, name, schedule="rate(1 day)"):
+def write_batch(folder, name, schedule="rate(1 day)", projection="KEYS_ONLY"):
     path = folder / f"{name}.yml"
-    path.write_text(BATCH.format(name=name, schedule=schedule))
+    path.write_text(BATCH.format(name=name, schedule=schedule, projection=projection))
     return path
 
 
@@ -155,6 +159,21 @@ def test_a_preview_tells_of_a_batch_that_would_be_dropped(first, folder):
     assert found.changes == ()
 
 
+def test_old_and_new_are_told_and_what_changes_by_reference_only_is_one_line(first, folder):
+    path = write_batch(folder, "parcels", "rate(3 days)", "ALL")
+    found = preview_changes(build_release([find_batch(str(path))]), NAME, given="FunctionSeconds=60")
+    done = CliRunner().invoke(deploy, [str(path), "--stack", NAME, "--dry-run"], standalone_mode=False)
+    lines = done.stdout.splitlines()
+    names = ["ParcelsItemsBatchTable", "ParcelsRunMissing", "ParcelsSchedule"]
+    assert [line.split()[:2] for line in lines[1:-1]] == [["Modify", name] for name in names]
+    assert "GlobalSecondaryIndexes: by-v: (v) KEYS_ONLY -> (v) ALL  " in lines[1]
+    assert "ScheduleExpression: rate(1 day) -> rate(3 days)" in lines[3]
+    assert re.match(r"\d\d more change by reference only: .*PlanRole", lines[-1])
+    assert "warning: ParcelsItemsBatchTable will be refused: DynamoDB changes no index in place (by-v)" in done.stderr
+    assert [row[0] for row in found.table().rows] == [*["modified"] * 3, "modified by reference only"]
+    assert "! will be refused" in [row[4].partition(":")[0] for row in found.table().rows]
+
+
 def test_a_second_batch_and_a_changed_schedule_are_an_update_and_a_deletion_keeps_the_tables(first, folder):
     paths = [write_batch(folder, "parcels", "rate(2 days)"), write_batch(folder, "letters")]
     dry = deployed(*paths, "--dry-run")
@@ -195,10 +214,10 @@ def test_a_failed_deployment_ends_with_the_first_failures_reason(stack):
 
 def test_a_key_type_that_neither_batch_nor_source_tells_is_asked_for(stack, tmp_path):
     path = write_batch(tmp_path, "parcels")
-    path.write_text(path.read_text().replace(", key_types: {id: N}", "").replace("dataops/source", "dataops/nosuch"))
-    message = (
-        r"batch parcels: dynamodb.key_types: declare \{id: S, N or B\}, or let the source be read from here \(secret"
+    path.write_text(
+        path.read_text().replace("key_types: {id: N, v: S}", "").replace("dataops/source", "dataops/nosuch")
     )
+    message = r"batch parcels: dynamodb.key_types: declare \{id: S, N or B, v: S, N or B\}, or let the source be read from here \(secret"
     with pytest.raises(BatchFileError, match=message):
         deployed(path, "--dry-run")
 
