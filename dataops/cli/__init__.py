@@ -1,4 +1,4 @@
-"""The command line. Exit status: 0 succeeded, 1 failed, 2 wrong use or wrong input, 3 succeeded with rejections."""
+"""The command line. Exit status: 0 succeeded, 1 failed, 2 wrong use or wrong input, 3 succeeded with rejections or omissions."""
 
 from __future__ import annotations
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dataops.cli.options import as_json
-from dataops.errors import StackError
+from dataops.errors import BatchFileError, StackError
 
 if TYPE_CHECKING:
     from dataops.batch import Batch
     from dataops.deploy.cloudformation import Change, Event
     from dataops.deploy.release import Release
-    from dataops.flow import FlowFile
+    from dataops.flow import Flow, FlowFile
 
 
 @click.command()
@@ -66,10 +66,10 @@ def deploy(
 
     Shows what changes, then the events as they come. Nothing is dropped by omission: a batch that the stack holds is
     named, or removed with --remove. Refuses a zip that is not the code of this checkout.
+    Without AWS and without a stack, --dry-run tells what the template holds: exit status 3 when a flow is left out of it.
     """
     from dataops.deploy.flow import resolve_flow
     from dataops.deploy.release import build_release, require_name
-    from dataops.workbook.flow import resolve_flows
     from dataops.workbook.stack import EMBEDDED_BUCKET, attach
 
     require_name(stack)
@@ -82,18 +82,28 @@ def deploy(
     if delete:
         return _delete(stack, yes, dry_run, json_)
     declared, files = _named(batches) if batches else _all_but(removed)
-    if offline:
-        flows, notes = resolve_flows(files)
-        click.echo("\n".join(notes), err=True, nl=bool(notes))
-    else:
-        flows = [resolve_flow(flow, its) for flow, its in files]
+    flows, left_out = _resolve_some(files, output) if offline else ([resolve_flow(*of) for of in files], [])
     release = build_release(declared, zip_path, workers, flows)
     if output:
         output.write_text(release.template_text, "utf-8")
         click.echo(str(output), err=True)
     if offline:
-        return _summarize(release, json_)
+        return _summarize(release, left_out, json_)
     return _deploy(release, stack, bucket or (EMBEDDED_BUCKET if embedded else None), given, removed, dry_run, json_)
+
+
+def _resolve_some(files: Sequence[FlowFile], output: Path | None) -> tuple[list[Flow], list[str]]:
+    """The flows whose order is known from here, and why the others' is not: a template without them is not written."""
+    from dataops.workbook.flow import resolve_flows
+
+    flows, left_out = resolve_flows(files)
+    if left_out and output:
+        raise BatchFileError(
+            f"{left_out[0]}: without this flow its batches would start apart from each other, so {output} is not written"
+        )
+    for told in left_out:
+        click.echo(f"left out: {told}", err=True)
+    return flows, left_out
 
 
 def _named(names: Iterable[str]) -> tuple[list[Batch], list[FlowFile]]:
@@ -203,26 +213,28 @@ def _delete(stack: str, yes: bool, dry_run: bool, json_: bool) -> int:
     return 0
 
 
-def _summarize(release: Release, json_: bool) -> int:
-    """What the composed template holds, for a look without AWS and without a stack."""
+def _summarize(release: Release, left_out: Sequence[str], json_: bool) -> int:
+    """What the composed template holds, for a look without AWS and without a stack; 3 where not all is in it."""
     from dataops.workbook.table import Table
 
+    status = 3 if left_out else 0
     if json_:
         told = {
             "batches": list(release.batches),
             "flows": list(release.flows),
             "zip": release.keys["CodeKey"],
             "resources": release.counts,
+            "left_out": list(left_out),
         }
         click.echo(json.dumps(told))
-        return 0
+        return status
     _echo_proof(release)
     click.echo(Table(["resource type", "how many"], list(release.counts.items())).text())
     click.echo(
         "there are no AWS credentials and no stack is up: this is what the template holds, compared with nothing",
         err=True,
     )
-    return 0
+    return status
 
 
 def _echo_proof(release: Release) -> None:

@@ -162,11 +162,11 @@ def _write(result: FlowResult, folder: Path) -> FlowResult:
 
 
 def resolve_flows(flows: Sequence[FlowFile]) -> tuple[list[Flow], list[str]]:
-    """The flows with their steps, and a line for each that is left out since its order cannot be worked out from here."""
+    """The flows with their steps, and why each of the others cannot be worked out from here."""
     resolved, notes = [], []
     for flow, batches in flows:
         try:
             resolved.append(resolve_flow(flow, batches))
         except BatchFileError as error:
-            notes.append(f"left out: {error}")
+            notes.append(str(error))
     return resolved, notes

@@ -88,7 +88,7 @@ class Packaging(NamedTuple):
             own.setdefault(self.release.template["Resources"][name]["Type"], []).append(name)
         rows = [(kind, count, ", ".join(own.get(kind, ["-"]))) for kind, count in self.release.counts.items()]
         caption = "; ".join(
-            [f"{', '.join(self.release.names)}: {sum(self.release.counts.values())} resources", *self.left_out]
+            [f"{', '.join(self.release.names)}: {sum(self.release.counts.values())} resources", *self._omissions]
         )
         return Table(
             ("type", "in all", f"of batch {self.batch.batch}"), rows, caption, wrapped=(f"of batch {self.batch.batch}",)
@@ -134,6 +134,10 @@ class Packaging(NamedTuple):
         sections = [_part(name, {name: of}) for name, of in self.release.template.items() if name != "Resources"]
         lines = len(self.release.template_text.splitlines())
         return Outline(f"the composed template: {len(resources)} resources, {lines:,} lines", [*parts, *sections])
+
+    @property
+    def _omissions(self) -> list[str]:
+        return [f"left out: {of}" for of in self.left_out]
 
     def _own(self, batch: Batch) -> Iterator[str]:
         """The logical ids of what a batch brings; batches may share a table."""
@@ -183,7 +187,7 @@ def require_deployable(packaging: Packaging, changes: Changes, found: Preflight)
     told = require_changes(changes)
     require_ready(found)
     code = "the code that this kernel imported is the code in the zip"
-    told = "; ".join([code, "no role is wider than needed", told, f"preflight: {found.counts}", *packaging.left_out])
+    told = "; ".join([code, "no role is wider than needed", told, f"preflight: {found.counts}", *packaging._omissions])
     return f"{name}: {told}."
 
 
