@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from dataops.deploy.asl import Fault, check_machine
+from dataops.deploy.iam import check_roles
 from dataops.deploy.machine import DEFINITION
 from dataops.deploy.package import handlers
-from dataops.deploy.roles import check_roles
 from dataops.deploy.schedule import parse_schedule
 from dataops.deploy.template import TEMPLATE, Tagged, of_type, read_template
 from dataops.errors import BatchFileError

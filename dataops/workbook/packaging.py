@@ -12,10 +12,9 @@ from typing import Any, NamedTuple
 from dataops.batch import Batch
 from dataops.deploy.alarms import batch_alarms
 from dataops.deploy.compose import logical_name
-from dataops.deploy.grants import list_grants
+from dataops.deploy.iam import check_roles, list_grants
 from dataops.deploy.proof import FileProof, require_same_code
 from dataops.deploy.release import Release, build_release
-from dataops.deploy.roles import check_roles
 from dataops.deploy.schedule import find_zone, list_firings, parse_schedule
 from dataops.deploy.template import TEMPLATE, Tagged, of_type, walk, write_template
 from dataops.errors import BatchFileError, Permanent

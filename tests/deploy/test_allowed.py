@@ -6,11 +6,10 @@ import copy
 
 import pytest
 
-from dataops.deploy.allowed import ALLOWED, actions_on, names_of
 from dataops.deploy.compose import compose
-from dataops.deploy.grants import list_grants
-from dataops.deploy.intrinsic import spell_out
-from dataops.deploy.roles import check_roles
+from dataops.deploy.iam import check_roles, list_grants
+from dataops.deploy.iam.allowed import ALLOWED, actions_on, names_of
+from dataops.deploy.iam.intrinsic import spell_out
 from dataops.deploy.template import TEMPLATE, Tagged, of_type, read_template
 from tests.samples import batch_of
 

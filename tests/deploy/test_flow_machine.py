@@ -11,9 +11,9 @@ from dataops.core.schema import ForeignKey
 from dataops.deploy.asl import check_machine
 from dataops.deploy.compose import compose
 from dataops.deploy.flow import flow_definition, order_steps
+from dataops.deploy.iam import check_roles
 from dataops.deploy.machine import placeholder_of
 from dataops.deploy.package import OF_FLOWS
-from dataops.deploy.roles import check_roles
 from dataops.deploy.template import of_type, write_template
 from dataops.errors import BatchFileError
 from dataops.flow import parse_flow

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dataops.deploy.grants import is_within, list_grants
+from dataops.deploy.iam.grants import is_within, list_grants
 from dataops.deploy.template import Tagged, parse_template
 
 

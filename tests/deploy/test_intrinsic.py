@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dataops.deploy.intrinsic import find_target, spell_out
+from dataops.deploy.iam.intrinsic import find_target, spell_out
 from dataops.deploy.template import Tagged, parse_template
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dataops.deploy.roles import check_roles
+from dataops.deploy.iam import check_roles
 from dataops.deploy.template import parse_template
 
 TEMPLATE = """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dataops.deploy.roles import check_roles
+from dataops.deploy.iam import check_roles
 from dataops.deploy.template import TEMPLATE, parse_template, read_template, write_template
 
 WHOLE = TEMPLATE.read_text()

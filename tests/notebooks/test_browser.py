@@ -26,7 +26,7 @@ OPTIONS = [
     "--no-first-run",
 ]  # fmt: skip
 NAMES = sorted(path.name for path in NOTEBOOKS.glob("*.ipynb"))
-PATIENCE = 90_000
+PATIENCE = 300_000
 TALL = 14_000
 """Pixels: a window in which a whole notebook is in sight, and so on its picture."""
 EVIL = "<script>window.hit = 1</script><img src=x onerror='window.hit = 1'>"

@@ -1,6 +1,7 @@
 """Functions killed wherever a flow tells somebody something: its tables change all at once or not at all."""
 
 import re
+import threading
 
 import pytest
 
@@ -65,15 +66,17 @@ def test_a_server_killed_at_the_rename_has_all_tables_old_or_all_new(shop, morta
     shop.orders.changes = dict(shop.customers.changes)
     shop.connect_target(mortal_server.info)
     shop.assert_survived(shop.run())
-    day, seen = shop.next_day(), []
+    day, seen, looked = shop.next_day(), [], threading.Event()
 
     def kill_and_look(statement):
         kill_server(mortal_server, proxy, when)(statement)
         shop.connect_target(mortal_server.info)
         seen.append(shop.days())
+        looked.set()
         return False
 
     killed = proxy.add(kill_and_look, mysql_proxy.begins("RENAME TABLE"), [0])
+    proxy.add(lambda statement: looked.wait(100), mysql_proxy.begins("RENAME TABLE"))  # that of the next attempt
     result = shop.run()
     shop.assert_survived(result)
     proxy.close()

@@ -11,10 +11,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dataops.deploy.allowed import OPENED, TAKEN
 from dataops.deploy.asl import Fault
-from dataops.deploy.grants import GRANTING, find_parts, is_within, list_grants
-from dataops.deploy.intrinsic import NO_VALUE, find_target
+from dataops.deploy.iam.allowed import OPENED, TAKEN
+from dataops.deploy.iam.grants import GRANTING, find_parts, is_within, list_grants
+from dataops.deploy.iam.intrinsic import NO_VALUE, find_target
 from dataops.deploy.template import of_type, write_line
 
 _OPENING = re.compile(

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from dataops.deploy.intrinsic import find_target
+from dataops.deploy.iam.intrinsic import find_target
 from dataops.deploy.template import of_type
 
 _CONTROL, _TABLES, _BATCH_RUNS = "ControlTable", "BatchTables", "states:execution:${AWS::StackName}-batch:*"

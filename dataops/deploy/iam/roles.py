@@ -12,12 +12,12 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from dataops.deploy.access import check_access, is_wide
-from dataops.deploy.allowed import ALLOWED, CONDITIONS, DENIED, actions_on, names_of, trust_of
 from dataops.deploy.asl import Fault
-from dataops.deploy.grants import Grant, find_parts, has_condition, is_within, list_grants, list_leaves
-from dataops.deploy.intrinsic import NO_VALUE, find_target, spell_out
-from dataops.deploy.reasons import Reasons
+from dataops.deploy.iam.access import check_access, is_wide
+from dataops.deploy.iam.allowed import ALLOWED, CONDITIONS, DENIED, actions_on, names_of, trust_of
+from dataops.deploy.iam.grants import Grant, find_parts, has_condition, is_within, list_grants, list_leaves
+from dataops.deploy.iam.intrinsic import NO_VALUE, find_target, spell_out
+from dataops.deploy.iam.reasons import Reasons
 from dataops.deploy.template import of_type, write_line
 
 _RIGHTS = re.compile(
