@@ -102,7 +102,7 @@ def measure_cold_starts(
 
 
 def _measure_round(bench: Bench, found: dict[str, ColdStart], environment: dict[str, str]) -> None:
-    bench.hold(PAGE_ROWS)
+    bench.hold(PAGE_ROWS, chunks=1)
     bench.work("plan", "dataops", PAGE_ROWS)
     for handler in (*EVENTS, *(name for name in found if name not in EVENTS)):
         event = [json.dumps(EVENTS[handler])] if handler in EVENTS else []

@@ -193,8 +193,10 @@ def test_an_endpoint_whose_replies_are_not_understood_is_left_to_the_plain_way(m
         fake.version = "HTTP/1.0"
         assert sender.write(texts(250), {STAMP: {"N": "1"}}) == []
         assert sender.why_plain == "replies that are not understood"
+        again = access.used.retries
         assert sender.write(texts(250), {STAMP: {"N": "1"}}) == []
-        assert (access.used.retries, stored_whole(fake, 250)) == (CHANCES, True)
+        assert (access.used.retries, stored_whole(fake, 250)) == (again, True)
+        assert CHANCES <= again < 10  # those that were under way already
 
 
 def test_a_few_lost_replies_leave_nothing_to_the_plain_way(monkeypatch):

@@ -227,7 +227,8 @@ def test_the_deployed_function_is_asked_and_shown_with_what_it_found(ready):
     found = preflight(ready.batch())
     assert require_ready(found) == f"{ready.name}: ready to run; {found.counts}."
     (grants,) = [row for row in found.table().rows if row[:2] == ("source", "grants")]
-    assert (grants[2], grants[3]) == ("! warning", "wider than needed: ALL PRIVILEGES")
+    assert grants[2] == "! warning"
+    assert grants[3].startswith("wider than needed: ")
     assert str(ready.stack.info.source.port) in found._repr_html_()
 
 
