@@ -109,7 +109,5 @@ def _tls() -> ssl.SSLContext:
 
     bundle = botocore.session.get_session().get_config_variable("ca_bundle")
     context = ssl.create_default_context(cafile=bundle or get_cert_path(True))
-    context.verify_flags &= (
-        ~ssl.VERIFY_X509_STRICT
-    )  # set by Python 3.13, not by botocore: older CAs lack what it asks for
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # Python 3.13's, not botocore's: older CAs lack what it asks for
     return context

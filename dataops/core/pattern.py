@@ -63,7 +63,8 @@ class Pattern:
 
     def _forgo(self, why: str) -> None:
         self._chances -= 1
-        self.unusable = "" if self._chances > 0 else why
+        if self._chances <= 0:
+            self.unusable = why
 
     def _see(self, request: AWSPreparedRequest, **_: Any) -> None:
         self._request = request

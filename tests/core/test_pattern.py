@@ -9,7 +9,8 @@ import pytest
 from botocore.awsrequest import AWSResponse
 
 from dataops.core.dynamodb import dynamodb_client
-from dataops.core.pattern import Pattern
+from dataops.core.keepalive import NotUnderstood
+from dataops.core.pattern import CHANCES, Pattern
 from tests.core.dynamodb_fake import DONE
 from tests.core.keyed import item
 
@@ -75,6 +76,15 @@ def seen(monkeypatch, tmp_path):
 def test_requests_of_our_own_go_where_botocore_sends_its(seen, environment, file, url):
     pattern, sent = seen(environment, file)
     assert (pattern.unusable, pattern.url, sent) == ("", url, url)
+
+
+def test_what_was_given_up_stays_so_whatever_is_still_under_way(seen):
+    pattern, _ = seen({})
+    for _ in range(CHANCES):
+        pattern.doubt(NotUnderstood())
+    pattern.trust()
+    pattern.doubt(NotUnderstood())
+    assert (pattern.unusable, pattern.signer()) == ("replies that are not understood", None)
 
 
 @pytest.mark.parametrize(("environment", "why"), LEFT.values(), ids=list(LEFT))
