@@ -7,7 +7,7 @@ from typing import Any
 
 from dataops.core.mysql import quote_name
 from dataops.local.bench.rows import NAMES, row_value
-from dataops.local.bench.subject import Subject, never
+from dataops.local.bench.subject import Subject, finish
 
 
 def load_by_dataops(subject: Subject) -> Callable[[], None]:
@@ -25,11 +25,7 @@ def _load(subject: Subject, *, infile: bool) -> Callable[[], None]:
         task.loading_connection = task.target_connection
     task.shared_dynamodb, task.codec, task.loading_connection  # noqa: B018 - made before the clock runs
 
-    def load() -> None:
-        while not load_segment(task, 0, never):
-            pass
-
-    return load
+    return lambda: finish(load_segment, task, 0)
 
 
 def load_by_statements(subject: Subject) -> Callable[[], None]:

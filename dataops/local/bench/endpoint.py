@@ -57,7 +57,7 @@ class Held:
         reply: Any = getattr(self, f"_{operation}")(asked)
         return reply if isinstance(reply, bytes) else json.dumps(reply).encode()
 
-    def _Hold(self, asked: Any) -> Any:  # noqa: N802 - named as the operation
+    def _Hold(self, asked: Any) -> Any:
         """From now on hold so many `rows` of each table, and nothing of what came before.
 
         NULLs are to come unless `nulls` is false, and each item with one of the `stamps`, or with none where there are none.
@@ -70,7 +70,7 @@ class Held:
         self._wrong = dict.fromkeys(self.rows, 0)
         return {}
 
-    def _Check(self, asked: Any) -> Any:  # noqa: N802
+    def _Check(self, asked: Any) -> Any:
         """How many rows of a table have not come as they should, and how many items came that should not."""
         self._look_through()
         table = asked["table"]
@@ -118,33 +118,33 @@ class Held:
             expected = {name: value for name, value in expected.items() if "NULL" not in value}
         return item.keys() == expected.keys() and all(map(_same, item.values(), map(expected.__getitem__, item)))
 
-    def _PutItem(self, asked: Any) -> Any:  # noqa: N802
+    def _PutItem(self, asked: Any) -> Any:
         item = asked["Item"]
         self.records[item["pk"]["S"], item["sk"]["S"]] = item
         return {}
 
-    def _UpdateItem(self, asked: Any) -> Any:  # noqa: N802
+    def _UpdateItem(self, asked: Any) -> Any:
         """The number of the batch's newest generation: it is always the same."""
         return {"Attributes": {"number": {"N": str(GENERATION)}}}
 
-    def _GetItem(self, asked: Any) -> Any:  # noqa: N802
+    def _GetItem(self, asked: Any) -> Any:
         item = self.records.get((asked["Key"]["pk"]["S"], asked["Key"]["sk"]["S"]))
         return {"Item": item} if item else {}
 
-    def _Query(self, asked: Any) -> Any:  # noqa: N802
+    def _Query(self, asked: Any) -> Any:
         pk, sk = (asked["ExpressionAttributeValues"][name]["S"] for name in (":pk", ":sk"))
         items = [item for key, item in sorted(self.records.items()) if key[0] == pk and key[1].startswith(sk)]
         return {"Items": items, "Count": len(items), "ScannedCount": len(items)}
 
-    def _GetSecretValue(self, asked: Any) -> Any:  # noqa: N802
+    def _GetSecretValue(self, asked: Any) -> Any:
         return {"Name": asked["SecretId"], "SecretString": self.secret}
 
-    def _DescribeTable(self, asked: Any) -> Any:  # noqa: N802
+    def _DescribeTable(self, asked: Any) -> Any:
         schema = [{"AttributeName": "id", "KeyType": "HASH"}]
         types = [{"AttributeName": "id", "AttributeType": "N"}]
         return {"Table": {"TableName": asked["TableName"], "KeySchema": schema, "AttributeDefinitions": types}}
 
-    def _Scan(self, asked: Any) -> bytes:  # noqa: N802
+    def _Scan(self, asked: Any) -> bytes:
         """A page; of several segments the first holds everything."""
         if asked.get("Segment"):
             return b'{"Items":[],"Count":0,"ScannedCount":0}'

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dataops.local.bench.rows import NAMES, normal_value
-from dataops.local.bench.subject import SOURCE, Subject, never
+from dataops.local.bench.subject import SOURCE, Subject, finish
 
 _QUERY = f"SELECT {', '.join(NAMES)} FROM {SOURCE} WHERE id <= %s"
 
@@ -18,11 +18,7 @@ def copy_by_dataops(subject: Subject) -> Callable[[], None]:
     task = subject.open_task()
     task.source_connection, task.sender, task.codec  # noqa: B018 - made before the clock runs
 
-    def copy() -> None:
-        while not copy_chunk(task, 0, never):
-            pass
-
-    return copy
+    return lambda: finish(copy_chunk, task, 0)
 
 
 def copy_by_batch_writer(subject: Subject) -> Callable[[], None]:

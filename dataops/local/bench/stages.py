@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dataops.local.bench.subject import Subject, never
+from dataops.local.bench.subject import Subject, finish
 
 EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:bench:"
 
@@ -32,8 +32,7 @@ def copy_table(subject: Subject) -> Callable[[], None]:
 
     def copy() -> None:
         for number in range(task.plan.chunks):
-            while not copy_chunk(task, number, never):
-                pass
+            finish(copy_chunk, task, number)
 
     return copy
 
@@ -49,7 +48,6 @@ def load_table(subject: Subject) -> Callable[[], None]:
 
     def load() -> None:
         for number in segments:
-            while not load_segment(task, number, never):
-                pass
+            finish(load_segment, task, number)
 
     return load
