@@ -47,22 +47,20 @@ def test_without_cfn_lint_one_line_says_so(monkeypatch):
     assert "cfn-lint is not installed" in done.stderr
 
 
-def test_a_schedule_is_checked_in_its_batch_file(tmp_path):
+@pytest.mark.parametrize(
+    ("expression", "error"),
+    [
+        ("cron(0 3 * * * *)", "cron: one of day-of-month (field 3)"),
+        ("at(2027-01-01T00:00:00)", "at() is Scheduler's; give timezone: UTC\n"),
+    ],
+)
+def test_a_schedule_is_checked_in_its_batch_file(tmp_path, expression, error):
     path = tmp_path / "orders.yml"
     text = (STEPFUNCTIONS / "batches/orders.yml").read_text()
-    path.write_text(re.sub(r"cron\([^)]*\)", "cron(0 3 * * * *)", text))
+    path.write_text(re.sub(r"schedule: .*", f'schedule: {{expression: "{expression}"}}', text))
     status, told = checked(path)
     assert status == 2
-    assert told.startswith("orders.yml: schedule: cron: one of day-of-month (field 3)")
-
-
-def test_at_without_a_time_zone_is_told_with_its_file(tmp_path):
-    path = tmp_path / "orders.yml"
-    text = (STEPFUNCTIONS / "batches/orders.yml").read_text()
-    path.write_text(re.sub(r"schedule: .*", 'schedule: {expression: "at(2027-01-01T00:00:00)"}', text))
-    status, told = checked(path)
-    assert status == 2
-    assert told.startswith("orders.yml: schedule: at() is Scheduler's; give timezone: UTC\n")
+    assert told.startswith(f"orders.yml: schedule: {error}")
 
 
 def test_an_unknown_time_zone_is_told_with_its_file_and_a_near_name(tmp_path):
