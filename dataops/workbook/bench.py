@@ -27,7 +27,7 @@ from dataops.core.records import STAMP_ATTEMPTS, STAMP_CHUNKS
 from dataops.errors import StackError
 from dataops.local.bench import rows as table
 from dataops.local.bench.subject import GENERATION, SOURCE, TARGET, WARM, WARM_ROWS, Done, Work
-from dataops.local.bench.worker import METHODS, OURS, READS
+from dataops.local.bench.worker import METHODS, OURS, READS, SLOWEST
 from dataops.local.mysqld import find_program
 from dataops.local.servers import MySQLServer
 from dataops.local.spawn import Spawner, end_process, free_port, own_environment, wait_until
@@ -47,18 +47,21 @@ MOST_FILLED = 500_000
 
 
 class Size(msgspec.Struct, frozen=True):
-    """How much is measured: rows that our way moves, that others move, and how often all of them do."""
+    """How much is measured: rows that our way moves, that others move, and the slowest, and how often all of them do."""
 
     rows: int
     other_rows: int
+    slowest_rows: int
     rounds: int
 
     def rows_of(self, direction: str, method: str) -> int:
         """Rows of one run of a method: equal ones on the way back, where the server's CPU is compared, too."""
-        return self.rows if direction == "back" or method in (OURS, READS) else self.other_rows
+        if direction == "back" or method in (OURS, READS):
+            return self.rows
+        return self.slowest_rows if method == SLOWEST else self.other_rows
 
 
-FULL, QUICK = Size(200_000, 10_000, 5), Size(50_000, 1_000, 3)
+FULL, QUICK = Size(200_000, 10_000, 2_000, 7), Size(50_000, 2_000, 500, 3)
 
 
 class Measured(msgspec.Struct):
@@ -162,7 +165,7 @@ def run_benchmark(size: Size, tell: Callable[[str], None], flavor: Flavor | None
     """
     folder = tempfile.TemporaryDirectory(prefix="dataops-bench-")
     with folder, open_bench(Path(folder.name), flavor, latency) as bench:
-        bench.fill(max(size.rows, size.other_rows))
+        bench.fill(max(size.rows, size.other_rows, size.slowest_rows))
         methods = [Measured(of, name) for of, names in METHODS.items() for name in names if _there(name)]
         methods = [Measured("forward", name) for name in (next(iter(METHODS["forward"])), OURS)] if latency else methods
         for number in range(size.rounds):

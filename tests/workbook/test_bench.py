@@ -114,7 +114,7 @@ def test_a_row_that_comes_out_otherwise_is_a_difference_and_exit_status_1(tmp_pa
         bench.connection.commit()
 
     monkeypatch.setattr(Bench, "fill", fill_otherwise)
-    monkeypatch.setattr("dataops.workbook.bench.QUICK", Size(300, 100, 1))
+    monkeypatch.setattr("dataops.workbook.bench.QUICK", Size(300, 100, 50, 1))
     monkeypatch.setattr("sys.argv", ["dataops", "bench", "--quick", "--json", "-o", str(tmp_path / "plot.png")])
     with pytest.raises(SystemExit) as ended:
         main()
@@ -159,7 +159,7 @@ def test_a_body_is_read_with_spaces_and_without(separators):
 
 
 def test_a_dynamodb_that_is_late_is_measured_by_ours_and_by_what_most_people_write():
-    found = run_benchmark(Size(500, 100, 1), lambda told: None, latency=1)
+    found = run_benchmark(Size(500, 100, 50, 1), lambda told: None, latency=1)
     assert [of.name for of in found.methods] == ["batch_writer", "dataops"]
     assert found.differences == 0
     assert all(of["rows_per_second"] > 0 for of in found.to_json()["methods"])
