@@ -10,10 +10,24 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
+
+from tests.sql_tree import (
+    COMPREHENSIONS,
+    SCOPES,
+    Module,
+    Pick,
+    argument_of,
+    bindings,
+    default_of,
+    first_text,
+    grows,
+    inside,
+    is_cursors,
+    place_in,
+)
 
 QUOTING = {"dataops.core.mysql": {"quote_name", "quote_table"}}
-CURSOR_METHODS = {"execute", "executemany", "mogrify"}
 NUMBERS = {"int", "len", "float", "range", "sum"}
 TEXT_METHODS = {"replace", "format", "join", "strip", "upper", "lower"}
 CONTAINERS = {"list", "tuple", "sorted", "reversed", "iter", "next", "str", "set"}
@@ -23,9 +37,6 @@ VERB = re.compile(
     r"(SELECT|INSERT|REPLACE|UPDATE|DELETE|CREATE|DROP|ALTER|RENAME|TRUNCATE|SHOW|CHECKSUM|LOAD DATA|GRANT) "
 )
 NUMERIC = (ast.Sub, ast.LShift, ast.RShift, ast.FloorDiv, ast.Div, ast.Pow)
-SCOPES = (ast.FunctionDef, ast.Lambda)
-COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp)
-Pick: TypeAlias = tuple[int, ...]
 KEYS, VALUES = -2, -3
 """In a pick: the keys of a mapping, or its values. Without, both: to go over a mapping is to take its keys."""
 
@@ -36,33 +47,6 @@ class Unproven(NamedTuple):
     module: str
     line: int
     part: str
-
-
-class Module:
-    """One source text, with what its names stand for."""
-
-    def __init__(self, name: str, source: str) -> None:
-        self.name, self.tree = name, ast.parse(source)
-        self.parents = {child: node for node in ast.walk(self.tree) for child in ast.iter_child_nodes(node)}
-        self.calls = [node for node in self.parents if isinstance(node, ast.Call)]
-        self.imports = {
-            alias.asname or alias.name: (node.module or "", alias.name)
-            for node in ast.walk(self.tree)
-            if isinstance(node, ast.ImportFrom)
-            for alias in node.names
-        }
-
-    def above(self, node: ast.AST) -> Iterator[ast.AST]:
-        """What a node stands in, from the inside out."""
-        while node in self.parents:
-            node = self.parents[node]
-            yield node
-
-    def class_of(self, node: ast.AST) -> ast.ClassDef | None:
-        return next((of for of in self.above(node) if isinstance(of, ast.ClassDef)), None)
-
-    def top(self, kind: type[ast.AST], name: str) -> ast.AST | None:
-        return next((of for of in self.tree.body if isinstance(of, kind) and of.name == name), None)  # type: ignore[attr-defined]
 
 
 class Prover:
@@ -85,7 +69,7 @@ class Prover:
         """What is not proven of all that cursors and new sessions are given."""
         for module in self.modules.values():
             for node in module.calls:
-                given = [node.args[0]] if node.args and _is_cursors(node.func) else []
+                given = [node.args[0]] if node.args and is_cursors(node.func) else []
                 given += [of.value for of in node.keywords if of.arg == "init_command"]
                 self.texts += len(given)
                 self._all(module, given)
@@ -98,7 +82,7 @@ class Prover:
             Unproven(module.name, node.lineno, ast.unparse(node))
             for module in self.modules.values()
             for node in ast.walk(module.tree)
-            if isinstance(node, ast.JoinedStr | ast.BinOp) and VERB.match(_first_text(node)) and node not in reached
+            if isinstance(node, ast.JoinedStr | ast.BinOp) and VERB.match(first_text(node)) and node not in reached
         )
 
     def prove(self, module: Module, node: ast.AST | None, pick: Pick = ()) -> None:
@@ -199,7 +183,7 @@ class Prover:
         for scope in module.above(node):
             if isinstance(scope, COMPREHENSIONS):
                 for of in scope.generators:
-                    at = _place(of.target, node.id)
+                    at = place_in(of.target, node.id)
                     if at is not None:
                         return self._iterated(module, of.iter, at + pick)
             elif isinstance(scope, (*SCOPES, ast.Module)) and self._bound(module, scope, node.id, pick):
@@ -214,13 +198,13 @@ class Prover:
     def _bound(self, module: Module, scope: ast.AST, name: str, pick: Pick) -> bool:
         """Prove all that a name is bound to in a scope; False when it is not bound there."""
         bound = False
-        for node in _inside(scope):
-            for target, value, loops in _bindings(node):
-                at = _place(target, name)
+        for node in inside(scope):
+            for target, value, loops in bindings(node):
+                at = place_in(target, name)
                 if at is not None and value is not None:
                     bound = True
                     (self._iterated if loops else self.prove)(module, value, at + pick)
-            if _grows(node, name):
+            if grows(node, name):
                 self._all(module, node.args, pick)  # type: ignore[attr-defined]
         if isinstance(scope, ast.FunctionDef):
             names = [of.arg for of in (*scope.args.posonlyargs, *scope.args.args, *scope.args.kwonlyargs)]
@@ -247,11 +231,11 @@ class Prover:
         names = [of.arg for of in (*function.args.posonlyargs, *function.args.args)]
         owner = module.class_of(function)
         names = names[1:] if owner and names[:1] in (["self"], ["cls"]) else names
-        given, default = 0, _default(function, name)
+        given, default = 0, default_of(function, name)
         for there, call in self._calls(module, function, owner):
             value, at = next((of.value for of in call.keywords if of.arg == name), None), ()
             if value is None and name in names:
-                value, at = _given(call, names.index(name))
+                value, at = argument_of(call, names.index(name))
             given += 1
             self.prove(there, value, at + pick) if value else self.prove(module, default)
         if not given:
@@ -295,8 +279,8 @@ class Prover:
             if isinstance(node, ast.FunctionDef) and node.name == name:
                 found = True
                 self._results(module, node, pick)
-            for target, value, loops in _bindings(node):
-                at = _place(target, f"self.{name}")
+            for target, value, loops in bindings(node):
+                at = place_in(target, f"self.{name}")
                 if at is not None and value is not None:
                     found = True
                     (self._iterated if loops else self.prove)(module, value, at + pick)
@@ -369,84 +353,8 @@ class Prover:
         return self._fail(module, node)
 
     def _results(self, module: Module, function: ast.FunctionDef, pick: Pick) -> None:
-        for node in _inside(function):
+        for node in inside(function):
             if isinstance(node, ast.Return | ast.Yield):
                 self.prove(module, node.value, pick)
             elif isinstance(node, ast.YieldFrom):
                 self._iterated(module, node.value, pick)
-
-
-def _is_cursors(method: ast.expr) -> bool:
-    """Whether it is a cursor's method that takes SQL, or a connection's."""
-    if not isinstance(method, ast.Attribute):
-        return False
-    owner = ast.unparse(method.value)
-    return owner != "self" and (
-        method.attr in CURSOR_METHODS or (method.attr == "query" and owner.endswith("connection"))
-    )
-
-
-def _given(call: ast.Call, place: int) -> tuple[ast.expr | None, Pick]:
-    """The argument at a place, and which element of it where it is one of several that a `*` gives."""
-    for at, value in enumerate(call.args[: place + 1]):
-        if isinstance(value, ast.Starred):
-            return value.value, (place - at,)
-    return (call.args[place], ()) if place < len(call.args) else (None, ())
-
-
-def _first_text(node: ast.expr) -> str:
-    """The constant that a text which is put together begins with."""
-    while isinstance(node, ast.BinOp):
-        node = node.left
-    first = node.values[0] if isinstance(node, ast.JoinedStr) and node.values else node
-    return first.value.lstrip() if isinstance(first, ast.Constant) and isinstance(first.value, str) else ""
-
-
-def _default(function: ast.FunctionDef, name: str) -> ast.expr | None:
-    """An argument's default, if it has one."""
-    plain, only = [*function.args.posonlyargs, *function.args.args], function.args.kwonlyargs
-    values = [None] * (len(plain) - len(function.args.defaults)) + function.args.defaults + function.args.kw_defaults
-    return next((value for of, value in zip((*plain, *only), values, strict=True) if of.arg == name), None)
-
-
-def _inside(scope: ast.AST) -> Iterator[ast.AST]:
-    """Every node of a scope, but not of the functions in it."""
-    waiting = list(ast.iter_child_nodes(scope))
-    while waiting:
-        node = waiting.pop()
-        yield node
-        if not isinstance(node, (*SCOPES, ast.ClassDef)):
-            waiting += ast.iter_child_nodes(node)
-
-
-def _bindings(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr | None, bool]]:
-    """What a statement binds: the target, the value, and whether the target is an element of it."""
-    if isinstance(node, ast.Assign):
-        yield from ((target, node.value, False) for target in node.targets)
-    elif isinstance(node, ast.AnnAssign | ast.AugAssign | ast.NamedExpr):
-        yield node.target, node.value, False
-    elif isinstance(node, ast.For):
-        yield node.target, node.iter, True
-    elif isinstance(node, ast.withitem) and node.optional_vars:
-        yield node.optional_vars, node.context_expr, False
-
-
-def _place(target: ast.expr, name: str) -> Pick | None:
-    """Where a name stands in a target: () for the target itself, (1,) for the second of a tuple."""
-    if isinstance(target, ast.Tuple | ast.List):
-        for at, each in enumerate(target.elts):
-            inner = _place(each, name)
-            if inner is not None:
-                return (at, *inner)
-        return None
-    return () if isinstance(target, ast.Name | ast.Attribute) and ast.unparse(target) == name else None
-
-
-def _grows(node: ast.AST, name: str) -> bool:
-    """Whether something is added to the list of this name."""
-    return (
-        isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and node.func.attr in ("append", "extend", "insert")
-        and ast.unparse(node.func.value) == name
-    )
