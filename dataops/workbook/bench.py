@@ -165,7 +165,7 @@ def run_benchmark(size: Size, tell: Callable[[str], None], flavor: Flavor | None
     """
     folder = tempfile.TemporaryDirectory(prefix="dataops-bench-")
     with folder, open_bench(Path(folder.name), flavor, latency) as bench:
-        bench.fill(max(size.rows, size.other_rows, size.slowest_rows))
+        bench.fill(max(size.rows, size.other_rows))
         methods = [Measured(of, name) for of, names in METHODS.items() for name in names if _there(name)]
         methods = [Measured("forward", name) for name in (next(iter(METHODS["forward"])), OURS)] if latency else methods
         for number in range(size.rounds):

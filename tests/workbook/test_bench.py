@@ -12,8 +12,8 @@ from dataops.cli import main
 from dataops.local.bench.endpoint import STAMP, Held, _items_of
 from dataops.local.bench.rows import TEMPLATES
 from dataops.local.bench.subject import SOURCE
-from dataops.local.bench.worker import METHODS, READS
-from dataops.workbook.bench import FULL, Bench, Benchmark, Measured, Size, run_benchmark
+from dataops.local.bench.worker import METHODS, OURS, READS, SLOWEST
+from dataops.workbook.bench import FULL, QUICK, Bench, Benchmark, Measured, Size, run_benchmark
 from dataops.workbook.scale import measure_scale, sizes_up_to
 
 
@@ -105,6 +105,15 @@ def test_the_copy_is_told_as_a_part_of_the_bare_reading_and_that_as_unchecked():
 
 def test_the_bare_reading_is_of_the_very_rows_that_the_copy_reads():
     assert FULL.rows_of("forward", READS) == FULL.rows_of("forward", "dataops") == FULL.rows
+
+
+def test_what_is_compared_runs_one_after_the_other_and_the_slowest_moves_the_fewest_rows():
+    first, ours, reads, *_ = METHODS["forward"]
+    assert (first, ours, reads, list(METHODS["back"])[1]) == ("batch_writer", OURS, READS, OURS)
+    for size in (FULL, QUICK):
+        rows = [size.rows_of("forward", name) for name in (OURS, first, SLOWEST)]
+        assert rows == [size.rows, size.other_rows, size.slowest_rows]
+        assert rows == sorted(rows, reverse=True)
 
 
 def test_a_row_that_comes_out_otherwise_is_a_difference_and_exit_status_1(tmp_path, monkeypatch, capsys):
