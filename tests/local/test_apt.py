@@ -83,15 +83,15 @@ def test_package_of_a_newer_suite_comes_signed_from_the_machines_own_mirror(
     machine: Path, tmp_path: Path, file: str, content: str, keyring: str
 ) -> None:
     (machine / "etc/sources.list.d" / file).write_text(content)
-    fetch_package(SERVER, tmp_path / "work")
-    line = (tmp_path / "work/sources.list").read_text()
+    fetch_package(SERVER, tmp_path / "got")
+    line = (tmp_path / "got/sources.list").read_text()
     assert line == f"deb [signed-by={keyring.format(machine=machine)}] http://mirror.test/debian/ newer main\n"
     last = (machine / "log").read_text().splitlines()[-1]
     assert last.endswith("download server-core libc6")
-    assert f"Dir::Etc::sourcelist={tmp_path}/work/sources.list -o Dir::Etc::sourceparts=/dev/null" in last
+    assert f"Dir::Etc::sourcelist={tmp_path}/got/sources.list -o Dir::Etc::sourceparts=/dev/null" in last
 
 
 def test_package_that_no_source_has_is_an_error(machine: Path, tmp_path: Path) -> None:
     write_program(machine / "bin/apt-cache", "exit 0")
     with pytest.raises(StackError, match="knows no package"):
-        fetch_package(SERVER, tmp_path / "work")
+        fetch_package(SERVER, tmp_path / "got")
