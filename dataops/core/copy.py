@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from dataops.batch import key_name
-from dataops.core.digest import add_digest
+from dataops.core.digest import add_digest, sum_digests
 from dataops.core.pace import PageSize
 from dataops.core.page import EncodedPage
 from dataops.core.records import Chunk, Rejection, pack_key, unpack_key
@@ -45,6 +45,7 @@ def copy_chunk(task: Task, number: int, until: Callable[[], bool]) -> bool:
         chunk.done = page.key is None
         if page.key:
             chunk.cursor = pack_key(page.key)
+        del page  # the next one takes its memory
         short = until()
         if chunk.done or short or time.monotonic() - told >= TELL_SECONDS:
             chunk.ended, chunk.spent = time.time(), stopwatch.add_to(chunk.spent)
@@ -70,9 +71,9 @@ def _copy_page(task: Task, chunk: Chunk, page: EncodedPage) -> None:
     chunk.emptied = dict(Counter(chunk.emptied) + page.emptied)
     chunk.items += items
     chunk.refused += len(refused)
-    chunk.refused_digest = add_digest(chunk.refused_digest, [page.texts[place] for place in refused])
-    written = [text for place, text in enumerate(page.texts) if place not in refused] if refused else page.texts
-    chunk.digest = add_digest(chunk.digest, written)
+    turned_away = add_digest("0", [page.texts[place] for place in refused])
+    chunk.refused_digest = sum_digests([chunk.refused_digest, turned_away])
+    chunk.digest = sum_digests([chunk.digest, page.digest], less=turned_away)
     chunk.plain = dict(Counter(chunk.plain) + _plain_rows(task, page))
     _count_partitions(task, chunk, page, refused)
 

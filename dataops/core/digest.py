@@ -25,9 +25,9 @@ def add_digest(digest: str, parts: Iterable[bytes]) -> str:
     return f"{(int(digest, 16) + sum(map(int.from_bytes, hashes))) % MODULUS:x}"
 
 
-def sum_digests(digests: Iterable[str]) -> str:
-    """The digest of all the parts together."""
-    return f"{sum(int(digest, 16) for digest in digests) % MODULUS:x}"
+def sum_digests(digests: Iterable[str], less: str = "0") -> str:
+    """The digest of all the parts together, without those of the digest `less`."""
+    return f"{(sum(int(digest, 16) for digest in digests) - int(less, 16)) % MODULUS:x}"
 
 
 def canonical_item(item: Item, attributes: Sequence[str]) -> bytes:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from dataops.core.digest import canonical_item
+from dataops.core.digest import add_digest, canonical_item
 from dataops.core.item import Item, parse_item
 from dataops.core.normalize import Codec, Row
 from dataops.core.records import Rejection
@@ -20,19 +20,26 @@ if TYPE_CHECKING:
 class EncodedPage:
     """What a page of rows gave: the texts of its items (see `item_text`) in order, and what became of other rows.
 
-    `unusual` rows did not go through the row function. `key` is that of the last row, None where there was none. `row_of` finds the row of a text by its place; `items` are
+    `digest` is that of the texts which `add_up` has seen. `unusual` rows did not go through the row function. `key` is that of the last row, None where there was none. `row_of` finds the row of a text by its place; `items` are
     there where they were made on the way.
     """
 
     rows: int = 0
     texts: list[bytes] = field(default_factory=list)
     rejections: list[Rejection] = field(default_factory=list)
+    digest: str = "0"
     dropped: int = 0
     unusual: int = 0
     emptied: Counter[str] = field(default_factory=Counter)
     key: tuple[Any, ...] | None = None
     row_of: Callable[[int], Row] = lambda place: ()
     items: list[Item] | None = None
+    _added: int = field(default=0, init=False, repr=False)
+
+    def add_up(self) -> None:
+        """Have the texts that are new in the digest: best at once, while the processor has them at hand."""
+        self.digest = add_digest(self.digest, self.texts[self._added :])
+        self._added = len(self.texts)
 
     def all_items(self) -> list[Item]:
         """The items of all texts."""
@@ -67,4 +74,5 @@ class PlainSource:
         page.rejections = [result for result in results if isinstance(result, Rejection)]
         page.rows, page.dropped, page.row_of = len(rows), results.count(None), stored.__getitem__
         page.key = self._reader.key_of(rows[-1]) if rows else None
+        page.add_up()
         return page

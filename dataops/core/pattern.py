@@ -36,13 +36,11 @@ class Pattern:
 
         botocore's own session refreshes them in time, whatever they come from.
         """
-        from botocore.exceptions import BotoCoreError, ClientError
-
         if self._request is None or self.unusable:
             return None
         try:
             credentials = self._frozen()
-        except (BotoCoreError, ClientError, RuntimeError):
+        except _refusals():  # asked only where something is raised
             return None  # the client asks again, and says what is wrong
         if self._signer is None:
             self._learn(self._request, credentials)
@@ -90,3 +88,10 @@ class Pattern:
     def _frozen(self) -> tuple[Any, ...]:
         credentials: Credentials | None = aws_session().get_credentials()
         return credentials.get_frozen_credentials() if credentials else ("", "", None)
+
+
+def _refusals() -> tuple[type[Exception], ...]:
+    """What is raised where there are no credentials to be had."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    return BotoCoreError, ClientError, RuntimeError

@@ -77,11 +77,10 @@ class Sender:
     def _send(self, request: _Request) -> list[Unwritable]:
         """Have a batch under way; gives what was refused of others, or of this one where it had to go another way."""
         refused: list[Unwritable] = []
-        while self._under_way:
+        if self._under_way:
             ready = self._under_way[0].has_reply()
-            if not ready and len(self._under_way) < WINDOW:
-                break
-            refused += self._settle(ready)
+            if ready or len(self._under_way) >= WINDOW:
+                refused += self._settle(ready)
         signer = self._pattern.signer()
         if signer is None:
             return refused + self._plain.put(request.items(), request.places, self._access.patience())

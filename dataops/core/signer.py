@@ -74,9 +74,12 @@ class Signer:
         scope, self._key = f"{stamp[:8]}/{self._scope}", f"AWS4{self._secret}".encode()
         for part in scope.split("/"):
             self._key = hmac.digest(self._key, part.encode(), "sha256")
+        self._hmac = hmac.new(self._key, digestmod="sha256")
         self._to_sign = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n".encode()
         self._authorization = f"AWS4-HMAC-SHA256 Credential={self._id}/{scope}, SignedHeaders={names}"
 
     def _sign(self, body: bytes) -> str:
         canonical = self._canonical + sha256(body).hexdigest().encode()
-        return hmac.digest(self._key, self._to_sign + sha256(canonical).hexdigest().encode(), "sha256").hex()
+        signature = self._hmac.copy()
+        signature.update(self._to_sign + sha256(canonical).hexdigest().encode())
+        return signature.hexdigest()

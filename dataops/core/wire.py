@@ -69,6 +69,7 @@ class WireSource:
                     packets.raw, packets.text, begun, len(packets.raw), page.texts, emptied
                 )
             packets.number += len(page.texts) - texts
+            page.add_up()
             if last >= 0:
                 taken.parts.append(_Region(packets.raw, begun, last, packets.at))
             if not packets.has_next():
@@ -81,6 +82,7 @@ class WireSource:
                 emptied.pop()
             self._take_unusual(taken.add(payload), page, taken.unstored)
         packets.skip()
+        page.add_up()
         page.rows = len(page.texts) + len(taken.unstored)
         page.emptied.update(name for _, name in emptied)
         page.row_of, page.key = taken.row_of, self._reader.key_of(taken.last()) if page.rows else None

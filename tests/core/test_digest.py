@@ -24,6 +24,7 @@ def test_digests_of_parts_add_up(one, other):
     whole = add_digest("0", [*one, *other])
     assert sum_digests([add_digest("0", one), add_digest("0", other)]) == whole
     assert add_digest(add_digest("0", one), other) == whole
+    assert sum_digests([whole], less=add_digest("0", other)) == add_digest("0", one)
 
 
 @given(PARTS, st.binary(max_size=20))

@@ -185,7 +185,7 @@ def assert_twins(task):
     """Both ways of reading give the same page."""
     sources = [of(task.source_reader(), task.codec) for of in (PlainSource, WireSource)]
     plain, fast = (source.read(None, None, 1000) for source in sources)
-    told = attrgetter("rows", "texts", "rejections", "dropped", "emptied", "key")
+    told = attrgetter("rows", "texts", "digest", "rejections", "dropped", "emptied", "key")
     assert why_plain(task.codec) is None
     assert told(fast) == told(plain)
     assert fast.all_items() == list(map(parse_item, plain.texts))
