@@ -54,12 +54,11 @@ class Sender:
         """Put the items, each with the attributes of `stamp` as well; gives and raises what `PutWriter` does."""
         refused: list[Unwritable] = []
         frame = _frame(self._table, stamp)
-        longest = max(map(len, texts), default=0)
-        small = longest <= WRITE_UNIT_BYTES - len(frame[1])
+        small = WRITE_UNIT_BYTES - len(frame[1])
         try:
-            for start, batch in batches_of(texts, longest):
+            for start, batch, longest in batches_of(texts):
                 request = _Request(start, batch, stamp, frame)
-                self._access.writes.spend(len(batch) if small else self._units(request))
+                self._access.writes.spend(len(batch) if longest <= small else self._units(request))
                 refused += self._send(request)
             while self._under_way:
                 refused += self._settle(self._under_way[0].has_reply())
@@ -210,16 +209,16 @@ _read_result = msgspec.json.Decoder(_Result).decode
 _read_failure = msgspec.json.Decoder(_Failure).decode
 
 
-def batches_of(texts: Sequence[bytes], longest: int) -> Iterator[tuple[int, Sequence[bytes]]]:
-    """Runs of at most 25 texts and 16 MB, each with the place of its first; no text is over `longest`."""
+def batches_of(texts: Sequence[bytes]) -> Iterator[tuple[int, Sequence[bytes], int]]:
+    """Runs of at most 25 texts and 16 MB, each with the place of its first and the bytes of its longest."""
     most = BATCH_BYTES - FRAME_BYTES
-    small = longest * BATCH_ITEMS <= most
     for start in range(0, len(texts), BATCH_ITEMS):
         batch = texts[start : start + BATCH_ITEMS]
-        if small or sum(map(len, batch)) <= most:
-            yield start, batch
+        longest = max(map(len, batch))
+        if longest * BATCH_ITEMS <= most or sum(map(len, batch)) <= most:
+            yield start, batch, longest
         else:
-            yield from ((start + place, [text]) for place, text in enumerate(batch))
+            yield from ((start + place, [text], len(text)) for place, text in enumerate(batch))
 
 
 def _result(reply: Reply | None) -> _Result | None:

@@ -301,7 +301,9 @@ def test_a_server_whose_certificate_changes_to_one_of_another_ca_gets_nothing_mo
 
 def test_batches_keep_to_25_texts_and_16_megabytes():
     given = [bytes(size) for size in (*[10] * 30, *[900_000] * 25)]
-    groups = list(batches_of(given, max(map(len, given))))
-    assert [one for _, batch in groups for one in batch] == given
-    assert [(start, len(batch)) for start, batch in groups] == [(0, 25), *((25 + n, 1) for n in range(25)), (50, 5)]
-    assert list(batches_of([], 0)) == []
+    groups = list(batches_of(given))
+    assert [one for _, batch, _ in groups for one in batch] == given
+    large = [(25 + n, 1, 900_000 if n >= 5 else 10) for n in range(25)]
+    told = [(start, len(batch), longest) for start, batch, longest in groups]
+    assert told == [(0, 25, 10), *large, (50, 5, 900_000)]
+    assert list(batches_of([])) == []
