@@ -10,8 +10,9 @@ import os
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
@@ -39,7 +40,7 @@ def build_zip(batches: Iterable[Batch] = (), wheels: Path | None = None) -> byte
             files |= transform_files(batch.function)
     for wheel in fetch_wheels(wheels or cache_folder() / "wheels"):
         files |= _wheel_files(wheel)
-    return _write_zip(files)
+    return _write_zip(tuple(sorted(files.items())))
 
 
 def zip_name(content: bytes) -> str:
@@ -125,14 +126,16 @@ def _wheel_files(wheel: Path) -> dict[str, bytes]:
         return {name: archive.read(name) for name in names}
 
 
-def _write_zip(files: Mapping[str, bytes]) -> bytes:
+@lru_cache(2)
+def _write_zip(files: tuple[tuple[str, bytes], ...]) -> bytes:
+    """The zip of files that are sorted by name; each start of a run asks for it, mostly of the same files."""
     buffer = BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        for name in sorted(files):
+        for name, content in files:
             entry = zipfile.ZipInfo(name, EPOCH)
             entry.compress_type, entry.create_system = zipfile.ZIP_DEFLATED, 3
             entry.external_attr = 0o100644 << 16
-            archive.writestr(entry, files[name])
+            archive.writestr(entry, content)
     return buffer.getvalue()
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from dataops.core.records import Chunk, Invoked, Segment, Usage
 
 if TYPE_CHECKING:
+    from types_boto3_lambda import LambdaClient
     from types_boto3_stepfunctions import SFNClient
 
 BEGINNINGS = {
@@ -44,6 +45,7 @@ def measure_usage(
 
     None where histories or functions may not be read. One call for each child: Step Functions allows some twenty a second.
     """
+    import boto3
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
@@ -52,7 +54,8 @@ def measure_usage(
         for history in histories:
             for function, milliseconds in list_invocations(history):
                 times.setdefault(function, []).append(milliseconds)
-        functions = dict(_describe(function, taken) for function, taken in times.items())
+        client = boto3.client("lambda")
+        functions = dict(_describe(client, function, taken) for function, taken in times.items())
     except (BotoCoreError, ClientError):
         return None
     parts: dict[str, Sequence[Chunk | Segment]] = {"rds_to_dynamodb": chunks, "dynamodb_to_rds": segments}
@@ -107,10 +110,8 @@ def _children(sfn: SFNClient, execution: str) -> Iterator[str]:
                 yield from (child["executionArn"] for child in page["executions"])
 
 
-def _describe(function: str, taken: list[int]) -> tuple[str, Invoked]:
-    import boto3
-
-    made = boto3.client("lambda").get_function_configuration(FunctionName=function)
+def _describe(client: LambdaClient, function: str, taken: list[int]) -> tuple[str, Invoked]:
+    made = client.get_function_configuration(FunctionName=function)
     name = made["Handler"].rpartition(".")[0].rpartition(".")[2]
     architecture = made.get("Architectures", ["x86_64"])[0]
     return name, Invoked(len(taken), sum(taken), made["MemorySize"], architecture)
