@@ -12,7 +12,8 @@ import re
 import time
 import uuid
 from datetime import datetime
-from typing import Any
+from functools import lru_cache
+from typing import Any, cast
 
 from dataops.local.sandbox import FunctionSpec, SandboxPool
 
@@ -31,6 +32,7 @@ def apply_patches(pool: SandboxPool) -> None:
     describe_ends()
     spell_start_execution()
     list_children_of_maps()
+    make_once()
 
 
 def invoke_in_sandbox(pool: SandboxPool) -> None:
@@ -296,3 +298,23 @@ def list_children_of_maps() -> None:
     setattr(worker, "_eval_job", eval_job_with_history)  # noqa: B010
     setattr(Response, "list_executions", list_executions_of_map)  # noqa: B010
     setattr(Response, "get_execution_history", get_history_of_child)  # noqa: B010
+
+
+def make_once() -> None:
+    """Defect: each execution parses its machine anew, each access its path, and each call makes a client of its own."""
+    from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
+    from moto.stepfunctions.parser.asl.parse import asl_parser, preprocessor
+    from moto.stepfunctions.parser.asl.utils import boto_client, json_path
+
+    parser, calls, paths = asl_parser.AmazonStateLanguageParser, cast("Any", lambda_eval_utils), cast("Any", json_path)
+    original = vars(asl_parser).setdefault("original", parser.parse)
+    tree_of = lru_cache(64)(lambda definition: original(definition)[1])
+    client_for = lru_cache(16)(boto_client.boto_client_for)
+
+    def parse(definition: str) -> Any:
+        tree = tree_of(definition)
+        return preprocessor.Preprocessor().visit(tree), tree  # each execution has a program of its own: it keeps state
+
+    setattr(parser, "parse", staticmethod(parse))  # noqa: B010 - a method, to mypy
+    calls.boto_client_for = lambda region, service, state_credentials: client_for(region, service)  # all are alike
+    paths.parse = lru_cache(1024)(getattr(paths.parse, "__wrapped__", paths.parse))

@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
+from moto.stepfunctions.parser.asl.parse import asl_parser
+from moto.stepfunctions.parser.asl.utils import json_path
 
-from dataops.local.patches import _exceeds
+from dataops.local.patches import _exceeds, make_once
 from dataops.local.registry import ROLE
 from dataops.workbook.usage import count_transitions, list_invocations
 from tests.local.functions import wait_for
@@ -260,3 +263,21 @@ def test_a_function_that_is_tried_again_is_there_for_each_try(
     events = states.get_execution_history(executionArn=done["executionArn"])["events"]
     assert [name for name, _ in list_invocations(events)] == [function] * 3
     assert count_transitions(events) == 3
+
+
+def test_machines_and_paths_are_parsed_and_clients_made_once() -> None:
+    make_once()
+    parse = asl_parser.AmazonStateLanguageParser.parse
+    passing, failing = (
+        json.dumps({"StartAt": "A", "States": {"A": of}}) for of in ({"Type": "Pass", "End": True}, {"Type": "Fail"})
+    )
+    (program, tree), (other, same) = parse(passing), parse(passing)
+    assert tree is same
+    assert program is not other
+    assert parse(failing)[1] is not tree
+    paths: Any = json_path
+    assert paths.parse("$.a") is paths.parse("$.a")
+    assert [paths.extract_json(f"$.{name}", {"a": 1, "b": 2}) for name in "ab"] == [1, 2]
+    calls: Any = lambda_eval_utils
+    client, again = (calls.boto_client_for("us-east-1", "lambda", state_credentials=None) for _ in range(2))
+    assert client is again
