@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
+from dataops.core.aws import kept
 from dataops.core.records import Chunk, Plan, Record, Rejection, Segment, Stuck, Sweep, Verification
 from dataops.core.telemetry import label, least_left
 from dataops.errors import Cancelled, LeaseHeld, Permanent
@@ -54,7 +55,7 @@ class Control:
         from dataops.core.dynamodb import dynamodb_client
 
         self.run = run
-        self.client = client or dynamodb_client()
+        self.client = client or kept(dynamodb_client)
         self.table = os.environ.get("DATAOPS_CONTROL_TABLE", "")
         if not self.table:
             raise Permanent("DATAOPS_CONTROL_TABLE: expected the control table's name, found nothing")

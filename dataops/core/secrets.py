@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
-from dataops.core.aws import aws_client
+from dataops.core.aws import aws_client, kept
 from dataops.errors import Retryable, SecretError
 
 if TYPE_CHECKING:
@@ -40,13 +40,18 @@ def fetch_secret(name: str, client: SecretsManagerClient | None = None) -> Secre
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
-        client = client or aws_client("secretsmanager")
+        client = client or kept(_secrets_manager)
         reply = client.get_secret_value(SecretId=name, VersionStage="AWSCURRENT")
     except ClientError as error:
         raise _refused(name, error) from error
     except BotoCoreError as error:
         raise Retryable(f"secret {name}: Secrets Manager did not answer ({type(error).__name__})") from error
     return parse_secret(name, reply["SecretString"] if "SecretString" in reply else reply["SecretBinary"])
+
+
+def _secrets_manager() -> SecretsManagerClient:
+    client: SecretsManagerClient = aws_client("secretsmanager")
+    return client
 
 
 def parse_secret(name: str, text: str | bytes) -> Secret:
