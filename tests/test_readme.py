@@ -21,7 +21,7 @@ def line_under(heading):
 
 @pytest.mark.parametrize(
     ("heading", "end"),
-    [("Run it", ".venv/bin/dataops demo"), ("Test it", ".venv/bin/python -m pytest -q --nbval -n 3")],
+    [("Run it", ".venv/bin/dataops demo"), ("Test it", ".venv/bin/python -m pytest -q --nbval -n 4")],
 )
 def test_one_line_sets_up_and_does_it(heading, end):
     assert line_under(heading).startswith("python3 -m venv .venv && .venv/bin/pip install")
