@@ -165,7 +165,7 @@ class MySQLServer:
                 "--aria-log-file-size=8M",
                 "--collation-server=utf8mb4_general_ci",
             ]
-        return [*flags, "--mysqlx=OFF", "--innodb-redo-log-capacity=8M"]
+        return [*flags, "--mysqlx=OFF", "--innodb-redo-log-capacity=8M", "--performance-schema=OFF"]
 
     def _initialize(self) -> None:
         data = self.folder / "data"
