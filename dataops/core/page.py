@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 class EncodedPage:
     """What a page of rows gave: the texts of its items (see `item_text`) in order, and what became of other rows.
 
-    `digest` is that of the texts which `add_up` has seen. `unusual` rows did not go through the row function. `key` is that of the last row, None where there was none. `row_of` finds the row of a text by its place; `items` are
-    there where they were made on the way.
+    `digest` is that of the texts which `add_up` has seen. `unusual` rows did not go through the row function. `key` is that
+    of the last row, None where there was none. `row_of` finds the row of a text by its place; `items` are there where they
+    were made on the way.
     """
 
     rows: int = 0
