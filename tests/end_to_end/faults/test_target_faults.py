@@ -213,11 +213,12 @@ def test_without_local_infile_the_load_goes_by_statements_and_the_run_says_so(ro
 # --- the server's death ----------------------------------------------------------------------------------------------
 
 
-def restart(server, proxy):
-    """Kill the server and start it again; until it is there nobody gets through."""
+def restart(server, proxy, then=int):
+    """Kill the server, start it again and do what is to be done then; until that is done nobody gets through."""
     with proxy.closed():
         server.kill()
         server.restart()
+        then()
 
 
 def kill_server(server, proxy, when):
@@ -252,10 +253,12 @@ def test_a_server_killed_while_its_rename_waits_has_the_old_rows(rows, mortal_se
         threading.Thread(target=statement.send).start()
         while not is_waiting(root, "RENAME"):
             time.sleep(0.01)
-        restart(mortal_server, target)
+        restart(mortal_server, target, look)
+        return False
+
+    def look():
         rows.connect_target(mortal_server.info)
         old.append(list(rows.target("SELECT id, v FROM {t} ORDER BY id")))
-        return False
 
     old = []
     other("START TRANSACTION")
