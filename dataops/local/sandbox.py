@@ -31,6 +31,8 @@ RUNTIME_PACKAGES = (
 )  # fmt: skip
 START_SECONDS = 30.0
 """Time that a process may take to import its handler; AWS gives 10, on machines less busy than a developer's."""
+IDLE_SECONDS = 120.0
+"""A sandbox that was not wanted for so long is ended, as AWS does after some minutes: it holds 50 MB."""
 
 
 class Outcome(NamedTuple):
@@ -68,7 +70,7 @@ class Sandbox:
     def __init__(
         self, spec: FunctionSpec, task: Path, runtime: Path, log: Path, base: Mapping[str, str], spawner: Spawner
     ) -> None:
-        self.spec, self._ended = spec, False
+        self.spec, self.used, self._ended = spec, time.monotonic(), False
         self._api = _RuntimeAPI()
         environment = _environment(spec, task, runtime, base, self._api.address)
         command = [executable, "-S", "-m", "awslambdaric", spec.handler]
@@ -131,18 +133,21 @@ class Sandbox:
 class SandboxPool:
     """Sandboxes of all functions: reused while the code is the same, at most `concurrency` of each function.
 
-    `base` is what every sandbox has in its environment: region, credentials, endpoints.
+    `base` is what every sandbox has in its environment: region, credentials, endpoints. `idle` is in seconds.
     """
 
-    def __init__(self, folder: Path, base: Mapping[str, str], spawner: Spawner, concurrency: int = 4) -> None:
+    def __init__(
+        self, folder: Path, base: Mapping[str, str], spawner: Spawner, concurrency: int = 4, idle: float = IDLE_SECONDS
+    ) -> None:
         self._folder, self._spawner = folder, spawner
         self._idle: dict[str, list[Sandbox]] = {}
         self._busy: set[Sandbox] = set()
         self._slots: dict[str, threading.Semaphore] = {}
-        self._concurrency, self._lock, self._closed = concurrency, threading.Lock(), False
+        self._concurrency, self._lock, self._closed = concurrency, threading.Lock(), threading.Event()
         self._runtime = make_runtime(folder / "runtime")
         self._base = {**base, "HOME": str(folder / "home"), "TMPDIR": str(folder / "tmp")}
         (folder / "tmp").mkdir()
+        threading.Thread(target=self._end_idle, args=[idle], daemon=True).start()
 
     def invoke(self, spec: FunctionSpec, payload: str) -> Outcome:
         """Invoke a function, in an idle sandbox with this very code and configuration or in a new one."""
@@ -160,7 +165,7 @@ class SandboxPool:
     def close(self) -> None:
         """Kill all sandboxes and delete the unpacked zips; from then on every invocation is an error."""
         with self._lock:
-            self._closed = True
+            self._closed.set()
             sandboxes = [*self._busy, *(sandbox for idle in self._idle.values() for sandbox in idle)]
             self._idle.clear()
         for sandbox in sandboxes:
@@ -169,15 +174,24 @@ class SandboxPool:
             sandbox.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
+    def _end_idle(self, seconds: float) -> None:
+        while not self._closed.wait(seconds / 4):
+            since = time.monotonic() - seconds
+            with self._lock:
+                unwanted = [sandbox for idle in self._idle.values() for sandbox in idle if sandbox.used < since]
+                for old in unwanted:
+                    self._idle[old.spec.name].remove(old)
+            for old in unwanted:
+                old.close()
+
     def _take(self, spec: FunctionSpec) -> Sandbox | None:
         with self._lock:
             idle = self._idle.setdefault(spec.name, [])
             retired = [sandbox for sandbox in idle if sandbox.spec != spec or not sandbox.alive]
             idle[:] = [sandbox for sandbox in idle if sandbox not in retired]
             sandbox = idle.pop() if idle else None
-            if sandbox is None and not self._closed:
-                log = self._folder / f"{spec.name}.log"
-                task = self._unpack(spec.zip_bytes)
+            if sandbox is None and not self._closed.is_set():
+                task, log = self._unpack(spec.zip_bytes), self._folder / f"{spec.name}.log"
                 sandbox = Sandbox(spec, task, self._runtime, log, self._base, self._spawner)
             if sandbox is not None:
                 self._busy.add(sandbox)
@@ -188,7 +202,8 @@ class SandboxPool:
     def _give_back(self, sandbox: Sandbox) -> None:
         with self._lock:
             self._busy.discard(sandbox)
-            if sandbox.alive and not self._closed:
+            sandbox.used = time.monotonic()
+            if sandbox.alive and not self._closed.is_set():
                 self._idle.setdefault(sandbox.spec.name, []).append(sandbox)
                 return
         sandbox.close()

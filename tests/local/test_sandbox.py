@@ -9,12 +9,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dataops.local.sandbox import FunctionSpec, SandboxPool
+from dataops.local.spawn import Spawner
 from tests.local.functions import make_spec, read_error, wait_for
 
 RETURNS = "def handler(event, context):\n    return "
@@ -136,6 +138,15 @@ def test_killed_sandbox_is_replaced(pool: SandboxPool) -> None:
     os.kill(first, signal.SIGKILL)
     wait_for(lambda: not is_alive(first), "its end")
     assert call(pool, spec) != first
+
+
+def test_sandbox_that_is_not_wanted_for_a_while_is_ended_and_one_at_work_is_not(tmp_path: Path) -> None:
+    pool = SandboxPool(tmp_path / "lambda", {}, Spawner(), idle=0.2)
+    with closing(pool):
+        first = call(pool, make_spec("import os\n" + RETURNS + "os.getpid()"))
+        wait_for(lambda: not is_alive(first), "its end")
+        at_work = make_spec("import os, time\ndef handler(event, context):\n    time.sleep(1)\n    return os.getpid()")
+        assert call(pool, at_work) != first
 
 
 def test_no_more_sandboxes_than_the_concurrency(call_waiting: Callable[..., Future[int]], tmp_path: Path) -> None:
