@@ -119,7 +119,9 @@ class MySQLServer:
 
     def connect_root(self) -> Connection:
         """A connection as root, over the socket in the private folder; the only way in for root."""
-        return pymysql.connect(unix_socket=str(self._socket), user="root", password=self._root, charset="utf8mb4")
+        return pymysql.connect(
+            unix_socket=str(self._socket), user="root", password=self._root, charset="utf8mb4", ssl_disabled=True
+        )
 
     def _lock_root(self, cursor: Cursor) -> None:
         """Give root a password, and drop the accounts that a bootstrap leaves for other hosts or for anybody."""
@@ -133,7 +135,7 @@ class MySQLServer:
 
     def _log_in(self) -> None:
         """Log in once over the socket: MySQL then takes the password over TCP without TLS (caching_sha2_password)."""
-        pymysql.connect(unix_socket=str(self._socket), user=USER, password=self.password).close()
+        pymysql.connect(unix_socket=str(self._socket), user=USER, password=self.password, ssl_disabled=True).close()
 
     @property
     def _socket(self) -> Path:

@@ -62,7 +62,7 @@ def open_server(info: ServerInfo, database: str | None = None) -> Connection:
     """A connection to one of the stack's servers (default: its own database)."""
     return pymysql.connect(
         host=info.host, port=info.port, user=info.user, password=info.password,
-        database=database or info.database, charset="utf8mb4", local_infile=True,
+        database=database or info.database, charset="utf8mb4", local_infile=True, ssl_disabled=True,
     )  # fmt: skip
 
 

@@ -173,6 +173,7 @@ def test_a_handshake_that_is_cut_may_be_tried_again(serve, authority):
         ("hunter2", None, "secret shop: field ca: expected CA certificates in PEM"),
         ("pässword", None, "secret shop: field ca: expected CA certificates in PEM"),
         (None, "/nosuch/ca.pem", "DATAOPS_MYSQL_CA: /nosuch/ca.pem: expected CA certificates in PEM"),
+        (None, "/dev/null", "DATAOPS_MYSQL_CA: /dev/null: expected CA certificates in PEM"),
     ],
 )
 def test_a_ca_that_is_none_is_located(monkeypatch, ca, variable, message):

@@ -86,6 +86,10 @@ def test_a_server_certified_by_the_secrets_ca_is_taken(tls_server, authority):
     assert tls_of(connect(secret_of(tls_server, ca=authority.pem))) != ""
 
 
+def test_a_loopback_secret_that_goes_without_does_so_where_the_server_offers_tls(tls_server):
+    assert tls_of(connect(secret_of(tls_server, tls="off"))) == ""
+
+
 def test_a_server_certified_by_the_environments_ca_is_taken(tls_server, authority, tmp_path, monkeypatch):
     (tmp_path / "ca.pem").write_text(authority.pem)
     monkeypatch.setenv("DATAOPS_MYSQL_CA", str(tmp_path / "ca.pem"))

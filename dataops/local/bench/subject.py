@@ -65,12 +65,13 @@ class Subject:
         }  # fmt: skip
 
     def connect(self) -> Any:
-        """A connection as most people make it."""
+        """A connection as most people make it, without TLS as ours."""
         import pymysql
 
         return pymysql.connect(
             host=self.server.host, port=self.server.port, user=self.server.user, password=self.server.password,
             database=self.database, charset="utf8mb4", cursorclass=pymysql.cursors.DictCursor,
+            ssl_disabled=True,
         )  # fmt: skip
 
     def table(self) -> Any:

@@ -1,4 +1,4 @@
-"""A proxy before a MySQL server (without TLS): each statement goes through a rule that may cut, stall or kill."""
+"""A proxy before a MySQL server, without TLS: each statement goes through a rule that may cut, stall or kill."""
 
 from __future__ import annotations
 
@@ -64,14 +64,6 @@ def kill_after(statement: Statement) -> bool:
     statement.send()
     statement.kill_caller()
     return False
-
-
-def without_tls(greeting: bytes) -> bytes:
-    """A server's greeting without the offer of TLS (protocol::HandshakeV10: bit 11 of what it is capable of)."""
-    if greeting[4:5] != b"\n":
-        return greeting
-    place = greeting.index(b"\0", 5) + 15
-    return greeting[:place] + bytes([greeting[place] & ~0x08]) + greeting[place + 1 :]
 
 
 class MySQLProxy(Rules[Statement, bool]):
@@ -176,7 +168,6 @@ class _Relay:
 
     def _downstream(self) -> None:
         with suppress(OSError):
-            self._client.sendall(without_tls(self._server.recv(65536)))
             while data := self._server.recv(65536):
                 if self._held.is_set():
                     self._replied.set()
