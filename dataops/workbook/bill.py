@@ -13,7 +13,7 @@ from dataops.core.records import Invoked, Record, Usage
 from dataops.workbook.cost import MILLION, Prices
 from dataops.workbook.table import Table
 
-MORE_MICROSECONDS = {"rds_to_dynamodb": 119.7 - 4.7, "dynamodb_to_rds": 69.2 - 4.3}
+MORE_MICROSECONDS = {"rds_to_dynamodb": 118.2 - 4.5, "dynamodb_to_rds": 67.1 - 4.3}
 """CPU that a row takes more: by `batch_writer` than by our copy, by a resource scan and `executemany` than by our load.
 
 From `dataops bench`, as docs/fast-path.md has it; Lambda's processors may be slower.
