@@ -6,8 +6,9 @@ What boto3 adds to it, resources and transfers, no function needs, and its impor
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from zlib import crc32
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 _Client = TypeVar("_Client")
 
 _made: list[Session] = []
-_kept: dict[Callable[[], Any], Any] = {}
+_kept: dict[Callable[[], Any], tuple[float, Any]] = {}
 _DAMAGED = "damaged"
 
 
@@ -34,17 +35,28 @@ def aws_client(service: str, **options: Any) -> Any:
     return aws_session().create_client(service, **options)
 
 
-def kept(make: Callable[[], _Client]) -> _Client:
-    """The client that `make` makes: in a function's process one for all its invocations, which come one at a time.
+FRESH_SECONDS = 60.0
+"""A client unused for longer is not used again: a NAT gateway forgets its idle connections, and may not say so."""
 
-    To make one takes 3 ms of a whole processor, and a function of 256 MB has a seventh of it.
+
+def kept(make: Callable[[], _Client]) -> _Client:
+    """The client that `make`, a module's function, makes: in a function's process one for invocations soon after each other.
+
+    To make one takes 3 ms of a whole processor, and a function of 256 MB has a seventh of it. `time.time` goes on while
+    a process is frozen between invocations, which come one at a time.
     """
     if "AWS_LAMBDA_RUNTIME_API" not in os.environ:
         return make()
-    if make not in _kept:
-        _kept[make] = make()
-    client: _Client = _kept[make]
-    return client
+    used, client = _kept.get(make, (0.0, None))
+    if not 0 <= time.time() - used < FRESH_SECONDS:
+        client = make()
+    _kept[make] = time.time(), client
+    return cast("_Client", client)
+
+
+def forget_clients() -> None:
+    """Have the next invocation make its own: after a failure with connections and retries of its own."""
+    _kept.clear()
 
 
 def check_replies(client: Any) -> None:

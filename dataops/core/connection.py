@@ -67,8 +67,8 @@ def connect(
 ) -> Connection:
     """A raw connection (autocommit) to the server of `secret`, over TLS unless a loopback secret says `tls: off`.
 
-    It never connects again by itself; no reply is waited for longer than `reply_seconds`. Raises Unreachable when nothing answers, SecretError when the credentials, the
-    database or the server's certificate are refused.
+    It never connects again by itself; no reply is waited for longer than `reply_seconds`. Raises Unreachable when nothing
+    answers, SecretError when the credentials, the database or the server's certificate are refused.
     """
     try:
         return _connect(secret, reply_seconds, infile, side)
@@ -132,16 +132,21 @@ def file_asked() -> pymysql.MySQLError:
 
 def _connect(secret: Secret, reply_seconds: int, infile: bool, side: str) -> Connection:
     try:
-        return _log_in(secret, reply_seconds, infile, side)
-    except RuntimeError as error:  # pymysql would need the package `cryptography` to send it under the server's key
-        raise SecretError(
-            f"{_where(secret)}: the server takes this password over TLS only, not with tls: off"
-        ) from error
+        return _log_in(secret, _tls(secret), reply_seconds, infile, side)
+    except RuntimeError:  # pymysql would need the package `cryptography` to send the password under the server's key
+        pass
+    try:  # then MySQL remembers this login until it starts anew or flushes privileges: the next may go without TLS
+        return _log_in(secret, _unchecked(), reply_seconds, infile, side)
+    except pymysql.MySQLError as error:
+        if _code(error) != CR.CR_SSL_CONNECTION_ERROR:
+            raise
+        told = f"{_where(secret)}: the server takes this password over TLS only, and offers none"
+        raise SecretError(told) from error
 
 
-def _log_in(secret: Secret, reply_seconds: int, infile: bool, side: str) -> Connection:
+def _log_in(secret: Secret, context: ssl.SSLContext | None, reply_seconds: int, infile: bool, side: str) -> Connection:
     iam = secret.auth == "iam"
-    refused, context = () if iam else ("mysql_clear_password", "dialog"), _tls(secret)
+    refused = () if iam else ("mysql_clear_password", "dialog")
     return TimedConnection(
         side, host=secret.host, port=secret.port, user=secret.username,
         password=(make_token(secret) if iam else secret.password).encode(),
@@ -172,6 +177,14 @@ def _trusting(certificates: str) -> ssl.SSLContext:
         raise ValueError("none, which would mean those of the operating system")
     context = ssl.create_default_context(cadata=certificates)
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # Python 3.13 asks for fields that older RDS and MySQL CAs lack
+    return context
+
+
+@lru_cache
+def _unchecked() -> ssl.SSLContext:
+    """For a loopback server that is to go without TLS: the certificate that MySQL makes for itself names no host."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context
 
 

@@ -54,11 +54,11 @@ class Sender:
         """Put the items, each with the attributes of `stamp` as well; gives and raises what `PutWriter` does."""
         refused: list[Unwritable] = []
         frame = _frame(self._table, stamp)
-        small = WRITE_UNIT_BYTES - len(frame[1])
+        one_unit = WRITE_UNIT_BYTES - len(frame[1])
         try:
             for start, batch, longest in batches_of(texts):
                 request = _Request(start, batch, stamp, frame)
-                self._access.writes.spend(len(batch) if longest <= small else self._units(request))
+                self._access.writes.spend(len(batch) if longest <= one_unit else self._units(request))
                 refused += self._send(request)
             while self._under_way:
                 refused += self._settle(self._under_way[0].has_reply())
@@ -74,7 +74,10 @@ class Sender:
         return sum(map(write_units, request.items()))
 
     def _send(self, request: _Request) -> list[Unwritable]:
-        """Have a batch under way; gives what was refused of others, or of this one where it had to go another way."""
+        """Have a batch under way, after one reply at most has been settled.
+
+        Gives what was refused of others, or of this one where it had to go another way.
+        """
         refused: list[Unwritable] = []
         if self._under_way:
             ready = self._under_way[0].has_reply()

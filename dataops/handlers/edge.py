@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
+from dataops.core.aws import forget_clients
 from dataops.core.control import Control
 from dataops.core.dynamodb import dynamodb_error
 from dataops.core.telemetry import invocation, log, tell_for_interpreter
@@ -48,6 +49,7 @@ def edge(handler: Handler) -> Handler:
                 kind = Permanent if isinstance(ours, Permanent) else Retryable
                 log("ERROR", str(ours), error=kind.__name__)
                 _keep(event, kind is Permanent, f"{where}: {ours}")
+                forget_clients()
                 raise kind(f"{where}: {ours}") from None
 
     return guarded

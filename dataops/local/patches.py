@@ -301,7 +301,7 @@ def list_children_of_maps() -> None:
 
 
 def make_once() -> None:
-    """Defect: each execution parses its machine anew, each access its path, and each call makes a client of its own."""
+    """Defect: each execution parses its machine anew, each access its path, and each invocation makes a client."""
     from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
     from moto.stepfunctions.parser.asl.parse import asl_parser, preprocessor
     from moto.stepfunctions.parser.asl.utils import boto_client, json_path

@@ -29,10 +29,9 @@ RUNTIME_PACKAGES = (
     "awslambdaric", "simplejson", "snapshot-restore-py",
     "boto3", "botocore", "s3transfer", "jmespath", "python-dateutil", "urllib3", "six",
 )  # fmt: skip
-START_SECONDS = 30.0
-"""Time that a process may take to import its handler; AWS gives 10, on machines less busy than a developer's."""
-IDLE_SECONDS = 120.0
-"""A sandbox that was not wanted for so long is ended, as AWS does after some minutes: it holds 50 MB."""
+START_SECONDS, IDLE_SECONDS = 30.0, 120.0
+"""Time that a process may take to import its handler (AWS gives 10, on machines less busy than a developer's), and after
+which one that was not wanted is ended, as AWS does after some minutes: it holds 50 MB."""
 
 
 class Outcome(NamedTuple):
@@ -147,7 +146,8 @@ class SandboxPool:
         self._runtime = make_runtime(folder / "runtime")
         self._base = {**base, "HOME": str(folder / "home"), "TMPDIR": str(folder / "tmp")}
         (folder / "tmp").mkdir()
-        threading.Thread(target=self._end_idle, args=[idle], daemon=True).start()
+        self._ender = threading.Thread(target=self._end_idle, args=[idle], daemon=True)
+        self._ender.start()
 
     def invoke(self, spec: FunctionSpec, payload: str) -> Outcome:
         """Invoke a function, in an idle sandbox with this very code and configuration or in a new one."""
@@ -172,13 +172,13 @@ class SandboxPool:
             sandbox.kill()
         for sandbox in sandboxes:
             sandbox.close()
+        self._ender.join()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _end_idle(self, seconds: float) -> None:
         while not self._closed.wait(seconds / 4):
-            since = time.monotonic() - seconds
             with self._lock:
-                unwanted = [sandbox for idle in self._idle.values() for sandbox in idle if sandbox.used < since]
+                unwanted = [each for of in self._idle.values() for each in of if each.used < time.monotonic() - seconds]
                 for old in unwanted:
                     self._idle[old.spec.name].remove(old)
             for old in unwanted:

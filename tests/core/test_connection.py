@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import pymysql
 import pytest
 
-from dataops.core.connection import connect, make_token
+from dataops.core.connection import _tls, connect, make_token
 from dataops.core.mysql import located_error
 from dataops.core.secrets import parse_secret
 from dataops.errors import SecretError, Unreachable
@@ -165,6 +165,17 @@ def test_a_handshake_that_is_cut_may_be_tried_again(serve, authority):
     server = serve(cut=True)
     with pytest.raises(Unreachable, match=r"\(secret shop\): no MySQL server answered"):
         connect(secret_for(server.port, password="hunter2", ca=authority.pem))
+
+
+def test_what_checks_certificates_is_made_once_for_a_ca(authority, tmp_path, monkeypatch):
+    other, file = Authority("other").pem, tmp_path / "ca.pem"
+    one = _tls(secret_for(1, password="hunter2", ca=authority.pem))
+    assert one is _tls(secret_for(2, password="hunter2", ca=authority.pem))
+    assert one is not _tls(secret_for(1, password="hunter2", ca=other))
+    monkeypatch.setenv("DATAOPS_MYSQL_CA", str(file))
+    for text, same in ((f"# Größe\n{authority.pem}", False), (authority.pem, True)):
+        file.write_text(text, "utf-8")
+        assert (_tls(secret_for(1, password="hunter2")) is one) is same
 
 
 @pytest.mark.parametrize(

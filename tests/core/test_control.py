@@ -4,9 +4,7 @@ import os
 
 import boto3
 
-from dataops.core import aws
 from dataops.core.control import KEPT_SECONDS, Control
-from dataops.core.dynamodb import dynamodb_client
 from dataops.core.records import Chunk, Record, Rejection, Segment
 
 
@@ -28,13 +26,3 @@ def test_what_is_left_of_rows_expires_and_nothing_that_decides_who_may_write(sta
     assert len(mine) == 3 + 5
     assert all(began + year < at < began + KEPT_SECONDS + 60 for at in expires.values())
     control.release_lease("expiring", "execution")
-
-
-def test_a_functions_invocations_share_a_client_and_other_processes_do_not(stack, monkeypatch):
-    monkeypatch.setattr(aws, "_kept", {})
-    one, other = (Control(name).client for name in "ab")
-    assert one is not other
-    monkeypatch.setenv("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:1")
-    one, other = (Control(name).client for name in "ab")
-    assert one is other
-    assert list(aws._kept) == [dynamodb_client]

@@ -134,6 +134,17 @@ def test_every_kind_of_column_is_read_as_the_plain_way_reads_it():
     assert digest == hashlib.sha256(texts[0]).hexdigest().lstrip("0")
 
 
+def test_the_digest_is_the_sum_over_all_texts_of_all_pieces():
+    """Of 40 rows every seventh goes the plain way, so does the last."""
+    rows = [(str(n), "0000-00-00 00:00:00" if n % 7 == 4 else "2024-02-29 00:00:00") for n in range(40)]
+    said = result(rows, types=("int(11)", "datetime(6)"))
+    _, texts, digest, *_ = assert_twins(
+        [said[at : at + 97] for at in range(0, len(said), 97)], types=("int(11)", "datetime(6)")
+    )
+    assert len(texts) == 40
+    assert int(digest, 16) == sum(int(hashlib.sha256(text).hexdigest(), 16) for text in texts) % 2**256
+
+
 @pytest.mark.parametrize("end", ENDS.values(), ids=list(ENDS))
 def test_a_result_may_be_cut_anywhere(end):
     types = ("int(11)", "varchar(200)", "datetime(6)", "blob")

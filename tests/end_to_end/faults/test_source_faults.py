@@ -1,16 +1,12 @@
 """A source that breaks off, stalls, changes under the reading, or has been altered since the last run."""
 
-import json
 import threading
 import time
 from functools import partial
 
 import pytest
 
-from dataops.core.connection import connect
 from dataops.core.control import Control
-from dataops.core.secrets import parse_secret
-from dataops.errors import SecretError
 from dataops.local import registry
 from tests.end_to_end.faults.conftest import ROWS, assert_failed, assert_survived, fill, is_old
 from tests.end_to_end.faults.mysql_proxy import begins, cut_after, cut_before, cut_reply
@@ -157,18 +153,3 @@ def test_a_column_dropped_while_rows_are_copied_ends_the_run(rows, proxied):
     assert is_old(rows)
     rows.target("ALTER TABLE {t} DROP COLUMN d")
     assert_survived(rows, rows.run())
-
-
-def test_a_password_that_a_server_takes_over_tls_only_is_not_sent_without(rows, stack, monkeypatch):
-    """MySQL's own way to log in for the first time; a function has no `cryptography`. MariaDB's sends no password."""
-    monkeypatch.setattr("pymysql._auth._have_cryptography", False)
-    user, port = f"{rows.name}_user", stack.info.source.port
-    rows.source(f"CREATE USER {user} IDENTIFIED BY 'long enough'")
-    rows.source(f"GRANT ALL ON source.* TO {user}")
-    fields = {"host": "127.0.0.1", "port": port, "username": user, "password": "long enough", "tls": "off"}
-    secret = parse_secret("plain", json.dumps(fields))
-    if stack.info.source.flavor == "mysql":
-        with pytest.raises(SecretError, match="the server takes this password over TLS only, not with tls: off"):
-            connect(secret)
-    else:
-        connect(secret).close()
