@@ -16,14 +16,14 @@ from dataops.batch import Batch, KeyTemplate, key_columns
 from dataops.core.connection import open_connection
 from dataops.core.control import Control
 from dataops.core.convert import Raw
-from dataops.core.describe import describe_table
+from dataops.core.describe import describe_table, require_condition
 from dataops.core.difference import STORES, Difference, Store, Tally
 from dataops.core.digest import canonical_row
 from dataops.core.dynamodb import get_items, key_of, scan_keys
 from dataops.core.fit import require_dynamodb_table, require_fit, require_unique_key
 from dataops.core.item import Item, canonical_attribute
 from dataops.core.keys import read_template
-from dataops.core.mysql import PlainReader, execute, quote_name, quote_table
+from dataops.core.mysql import PlainReader, execute, quote_table
 from dataops.core.normalize import Row, key_of_rows, key_text
 from dataops.core.records import Plan
 from dataops.core.schema import Column, Table
@@ -247,11 +247,8 @@ class Comparison:
 
     def _partition(self) -> str | None:
         """SQL for the one partition that the target reads, if it reads one."""
-        query = self.task.plan.batch.read_query
-        if query is None:
-            return None
-        (name,) = key_columns(self.task.plan.batch.dynamodb.partition_key)
-        return f"{quote_name(name).replace('%%', '%')} = {self.task.target_connection.escape(str(query.partition_key))}"
+        sql, arguments = self.task.in_partition()
+        return sql % tuple(map(self.task.target_connection.escape, arguments)) or None
 
 
 def open_comparison(batch: Batch) -> Comparison:
@@ -263,6 +260,7 @@ def open_comparison(batch: Batch) -> Comparison:
     with open_connection(batch.source.secret) as connection:
         source = describe_table(connection, batch.source.table, batch.source.database)
         require_fit(batch, source, None)
+        require_condition(connection, batch, source)
         require_unique_key(connection, batch, source)
     target = find_target(batch)
     generation = control.newest_generation(batch.batch) or 0

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pymysql
 
-from dataops.batch import did_you_mean
-from dataops.core.mysql import execute, quote_table
+from dataops.batch import Batch, did_you_mean
+from dataops.core.mysql import condition, errors_located, execute, quote_table
 from dataops.core.schema import Column, ForeignKey, Table, UniqueKey
 from dataops.errors import SchemaMismatch
 
@@ -138,3 +138,15 @@ def _plain(quoted: str) -> str:
 def _no_table(connection: Connection, name: str, database: str) -> str:
     near = did_you_mean(name, list_tables(connection, database))
     return f"table '{name}' is not in database {database}{near}"
+
+
+def require_condition(connection: Connection, batch: Batch, source: Table) -> None:
+    """Prove that `source.where` is one condition: it may not end where others that are put beside it begin.
+
+    Raises the server's error.
+    """
+    for term in condition(batch.source.where):
+        table = quote_table(source.database, source.name)
+        for alone in (term[1:-2], term):
+            with errors_located("source.where"):
+                execute(connection, f"SELECT 1 FROM {table} WHERE {alone}\nLIMIT 0")

@@ -12,6 +12,7 @@ from dataops.core.dynamodb import dynamodb_error
 from dataops.core.mysql import condition, errors_located, exactness, execute, key_order, quote_table, select_list
 from dataops.core.normalize import (
     Codec,
+    Reject,
     key_of_rows,
     key_text,
     output_columns,
@@ -37,7 +38,7 @@ def require_fit(batch: Batch, source: Table, target: Table | None) -> None:
     if not problems and target is not None:
         problems += [*_target_problems(batch, source, target)]
     if not problems:
-        problems += [*_key_type_problems(batch, source)]
+        problems += [*_key_type_problems(batch, source), *_query_problems(batch, source)]
     if problems:
         raise SchemaMismatch(problems[0])
 
@@ -213,6 +214,27 @@ def _key_type_problems(batch: Batch, source: Table) -> Iterator[str]:
             yield f"dynamodb.key_types: column '{name}' of {source.name} is stored as {codec.key_type(name)}, not {declared}"
 
 
+def _query_problems(batch: Batch, source: Table) -> Iterator[str]:
+    """A value that no item has is not an empty partition, but one that is spelt otherwise."""
+    key, query = batch.dynamodb.partition_key, batch.read_query
+    if query is None or not isinstance(key, str):
+        return
+    codec, told = Codec(batch, source, None, None), str(query.partition_key)
+    field, kind = codec.fields[key], codec.key_type(key)
+    if kind == "B":
+        yield f"target.read.query: the partition key '{key}' is binary, and no text in a file is; use scan"
+        return
+    try:
+        stored = field.store(field.load({key: {kind: told}}), [])
+    except (SchemaMismatch, Reject, ArithmeticError, ValueError):
+        stored = None
+    if field.column.kind == "temporal" and len(told.partition(".")[2]) != field.column.fraction:
+        stored = None
+    if stored != {kind: told}:
+        expected = next(iter(stored.values())) if stored else f"a value of {field.column.spelled}"
+        yield f"target.read.query.partition_key: expected {expected}, as an item has it, found {told}"
+
+
 def _places(batch: Batch) -> Iterator[tuple[str, Key]]:
     yield "dynamodb.partition_key", batch.dynamodb.partition_key
     if batch.dynamodb.sort_key is not None:
@@ -245,7 +267,7 @@ def _target_problems(batch: Batch, source: Table, target: Table) -> Iterator[str
     for column in (*selected_columns(batch, source), *added):
         if not column.generated and not target.has(column.name):
             unknown = _unknown(column.name, target, "target")
-            yield f"target.table: {unknown}: expected at least {_type(column)}, found none"
+            yield f"target.table: {unknown}: expected at least {column.spelled}, found none"
     outputs = output_columns(batch, source, target)
     for column in outputs:
         yield from _type_problems(batch, column, target)
@@ -254,11 +276,13 @@ def _target_problems(batch: Batch, source: Table, target: Table) -> Iterator[str
         spare = column.nullable or column.has_default or column.generated or column.auto_increment
         if column.name not in written and not spare:
             yield (
-                f"target.table: column '{column.name}' of {target.name} is {_type(column)} NOT NULL, and nothing fills "
+                f"target.table: column '{column.name}' of {target.name} is {column.spelled} NOT NULL, and nothing fills "
                 f"it: expected a default or a source column of that type, found none"
             )
     if target.row_key is None:
         yield f"target.table: {target.name} has no primary or unique key, which loading safely needs"
+    elif batch.target.mode == "upsert" and target.key_within(written) is None:
+        yield f"target.table: {target.name} has no primary or unique key among the columns of the batch to match rows by"
     yield from _mode_problems(batch, target)
 
 
@@ -269,16 +293,10 @@ def _type_problems(batch: Batch, column: Column, target: Table) -> Iterator[str]
     into = target.column(column.name)
     reason = misfit(of, into)
     if reason is not None:
-        expected = f"at least {_type(column)}" if reason == NARROW else _type(column)
+        expected = f"at least {column.spelled}" if reason == NARROW else column.spelled
         yield (
-            f"target.table: column '{column.name}' of {target.name}: expected {expected}, found {_type(into)} ({reason})"
+            f"target.table: column '{column.name}' of {target.name}: expected {expected}, found {into.spelled} ({reason})"
         )
-
-
-def _type(column: Column) -> str:
-    """The type for a message, cut where the members of an ENUM or SET make it long."""
-    text = column.column_type if len(column.column_type) <= 100 else f"{column.column_type[:97]}..."
-    return f"{text} (JSON)" if column.is_json and column.data_type != "json" else text
 
 
 def _mode_problems(batch: Batch, target: Table) -> Iterator[str]:

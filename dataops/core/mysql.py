@@ -80,7 +80,7 @@ def quote_name(name: str) -> str:
 
 def condition(where: str | None) -> list[str]:
     """A batch's `where` as a list of at most one condition, as `execute` takes it."""
-    return [f"({where.replace('%', '%%')})"] if where else []
+    return [f"({where.replace('%', '%%')}\n)"] if where else []  # it may end with a comment
 
 
 def quote_table(database: str, table: str) -> str:

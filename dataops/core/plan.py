@@ -11,7 +11,7 @@ import msgspec
 from dataops.batch import Batch, parse_batch
 from dataops.core.connection import open_connection
 from dataops.core.control import Control
-from dataops.core.describe import describe_table
+from dataops.core.describe import describe_table, require_condition
 from dataops.core.draft import draft_target, place_target
 from dataops.core.fit import require_dynamodb_table, require_fit, require_unique_key
 from dataops.core.lease import name_of, take_lease
@@ -114,9 +114,12 @@ def _make_plan(control: Control, batch: Batch, request: PlanRequest) -> Plan:
     with open_connection(batch.source.secret) as connection:
         source = _located("source.table", connection, batch.source.table, batch.source.database)
         require_fit(batch, source, None)
+        require_condition(connection, batch, source)
         require_dynamodb_table(control.client, batch, Codec(batch, source, None, load_transform(batch)))
         require_unique_key(connection, batch, source, control.save_offenders)
-        database, target = _find_target(batch, source, request.create_target or bool(before and before.created_target))
+        itself = (connection.host, connection.port, source.database, source.name)
+        may_be_missing = request.create_target or bool(before and before.created_target)
+        database, target = _find_target(batch, source, may_be_missing, itself)
         if failed and before:
             chunks = inherit_chunks(control, batch, failed, before, source)
         else:
@@ -185,8 +188,10 @@ def _bounds(
         yield pack_key(found[0])
 
 
-def _find_target(batch: Batch, source: Table, may_be_missing: bool) -> tuple[str, Table | None]:
-    """The target's database and the target; None where it is missing and may be."""
+def _find_target(
+    batch: Batch, source: Table, may_be_missing: bool, itself: tuple[Any, ...]
+) -> tuple[str, Table | None]:
+    """The target's database and the target; None where it is missing and may be. `itself` is where the source is."""
     with open_connection(batch.target.secret) as connection, errors_located("target.table"):
         database = batch.target.database or execute(connection, "SELECT DATABASE()")[0][0]
         if database is None:
@@ -197,8 +202,22 @@ def _find_target(batch: Batch, source: Table, may_be_missing: bool) -> tuple[str
             target = _located("target.table", connection, batch.target.table, database)
         except SchemaMismatch as error:
             raise SchemaMismatch(f"{error}; create it, or run with --create-target") from error
+        if (connection.host, connection.port, target.database, target.name) == itself:
+            raise SchemaMismatch("target.table: is the source's own table, whose other rows would be lost")
+        if batch.target.mode == "upsert":
+            _require_transactions(connection, target)
     require_fit(batch, source, target)
     return database, target
+
+
+def _require_transactions(connection: Connection, target: Table) -> None:
+    """An upsert that fails is to leave the target as it was."""
+    sql = "SELECT ENGINE FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s"
+    for (engine,) in execute(connection, sql, (target.database, target.name)):
+        if engine != "InnoDB":
+            raise SchemaMismatch(
+                f"target.mode: an upsert into {target.name} needs InnoDB's transactions, found {engine}"
+            )
 
 
 def _located(place: str, connection: Connection, table: str, database: str | None) -> Table:

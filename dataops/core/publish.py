@@ -60,11 +60,11 @@ def _publish_once(task: Task, record: Record) -> None:
 
 
 def _publish(task: Task) -> None:
-    plan, query = task.plan, task.plan.batch.read_query
+    plan = task.plan
     if plan.batch.target.mode == "swap":
         swap(task.target_connection, [plan])
     else:
-        merge(task.target_connection, plan, task.target_columns(), query.partition_key if query else None)
+        merge(task.target_connection, plan, task.target_columns(), task.in_partition("t."))
 
 
 def record_published(control: Control, record: Record, connection: Connection, plan: Plan) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -61,6 +61,18 @@ class Column(msgspec.Struct, frozen=True):
         """The texts that an ENUM or SET may hold, in the order of its definition."""
         quoted = re.findall(r"'((?:[^']|'')*)'", self.column_type) if self.data_type in ("enum", "set") else []
         return tuple(name.replace("''", "'") for name in quoted)
+
+    @property
+    def fraction(self) -> int:
+        """Digits of a fraction of a second in a temporal value."""
+        digits = re.search(r"\((\d)\)", self.column_type)
+        return int(digits[1]) if digits else 0
+
+    @property
+    def spelled(self) -> str:
+        """The type for a message, cut where the members of an ENUM or SET make it long."""
+        text = self.column_type if len(self.column_type) <= 100 else f"{self.column_type[:97]}..."
+        return f"{text} (JSON)" if self.is_json and self.data_type != "json" else text
 
     @property
     def can_key(self) -> bool:
@@ -123,6 +135,13 @@ class Table(msgspec.Struct, frozen=True):
     def row_key(self) -> UniqueKey | None:
         """The first key that tells all rows apart: the primary key, else a unique key without NULLs."""
         return next(self._sound_keys(), None)
+
+    def key_within(self, columns: Collection[str]) -> UniqueKey | None:
+        """The first key that tells all rows apart by these columns, and by what the table generates from them."""
+        found = (
+            key for key in self._sound_keys() if all(of in columns or self.column(of).generated for of in key.columns)
+        )
+        return next(found, None)
 
     def tells_apart(self, columns: Iterable[str]) -> bool:
         """Whether a unique key says that no two rows are alike in these columns."""

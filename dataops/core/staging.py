@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from dataops.batch import Batch, key_columns
+from dataops.batch import Batch
 from dataops.core.mysql import SQL_MODE, errors_located, execute, quote_name, quote_table
 from dataops.core.records import Plan
 from dataops.errors import Permanent, StillPublishing, Unaccounted
@@ -179,21 +179,24 @@ def drop_old(connection: Connection, plan: Plan) -> None:
         drop_leftovers(connection, plan)
 
 
-def merge(connection: Connection, plan: Plan, columns: Sequence[Column], partition: Any = None) -> None:
+def merge(
+    connection: Connection, plan: Plan, columns: Sequence[Column], partition: tuple[str, Sequence[Any]] = ("", ())
+) -> None:
     """Make the target equal to staging in one transaction, which leaves a row in the marker table as well.
 
-    Vanished rows are deleted, changed ones updated, new ones inserted; where `partition` is given, only rows of that
-    partition are deleted and counted. Any error, or a count that does not fit, leaves the target as it was.
+    Vanished rows are deleted, changed ones updated, new ones inserted; where `partition` is given (SQL about `t`, with
+    its arguments), only rows of that partition are deleted and counted. Any error, or a count that does not fit, leaves
+    the target as it was.
     """
-    assert plan.target.row_key is not None
-    database, key = plan.target.database, plan.target.row_key.columns
+    key = plan.target.key_within({column.name for column in columns})
+    assert key is not None
+    database = plan.target.database
     target, staging = quote_table(database, plan.target.name), quote_table(database, staging_name(plan))
-    same = " AND ".join(f"t.{quote_name(name)} = s.{quote_name(name)}" for name in key)
+    same = " AND ".join(f"t.{quote_name(name)} = s.{quote_name(name)}" for name in key.columns)
     sets = ", ".join(f"t.{quote_name(c.name)} = s.{quote_name(c.name)}" for c in columns)
     names = ", ".join(quote_name(column.name) for column in columns)
     picked = ", ".join(f"s.{quote_name(column.name)}" for column in columns)
-    first = quote_name(key[0])
-    where, arguments = _partition(plan, partition)
+    where, arguments = partition
     scope = f" AND {where}" if where else ""
     marker = quote_table(database, marker_name(plan))
     with errors_located(f"target {plan.target.name}: merging"):
@@ -202,14 +205,14 @@ def merge(connection: Connection, plan: Plan, columns: Sequence[Column], partiti
         try:
             execute(
                 connection,
-                f"DELETE t FROM {target} t LEFT JOIN {staging} s ON {same} WHERE s.{first} IS NULL{scope}",
+                f"DELETE t FROM {target} t WHERE NOT EXISTS (SELECT 1 FROM {staging} s WHERE {same}){scope}",
                 arguments,
             )
             execute(connection, f"UPDATE {target} t JOIN {staging} s ON {same} SET {sets}")
             execute(
                 connection,
-                f"INSERT INTO {target} ({names}) SELECT {picked} FROM {staging} s LEFT JOIN {target} t ON {same} "
-                f"WHERE t.{first} IS NULL",
+                f"INSERT INTO {target} ({names}) SELECT {picked} FROM {staging} s "
+                f"WHERE NOT EXISTS (SELECT 1 FROM {target} t WHERE {same})",
             )
             found = count_rows(connection, f"{target} t", f" WHERE {where}" if where else "", arguments)
             expected = count_rows(connection, staging)
@@ -222,13 +225,6 @@ def merge(connection: Connection, plan: Plan, columns: Sequence[Column], partiti
             connection.rollback()
             raise
         connection.commit()
-
-
-def _partition(plan: Plan, partition: Any) -> tuple[str, list[Any]]:
-    if partition is None:
-        return "", []
-    (column,) = key_columns(plan.batch.dynamodb.partition_key)
-    return f"t.{quote_name(column)} = %s", [str(partition)]
 
 
 def _keep_auto_increment(connection: Connection, plan: Plan) -> None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from pymysql.connections import Connection
 
+    from dataops.core.convert import Raw
     from dataops.core.mysql import PlainReader
     from dataops.core.normalize import Codec, TransformFunction
     from dataops.core.page import Source
@@ -208,6 +209,22 @@ class Task:
         if query is None:
             return None
         return {self.codec.key_type(self.plan.batch.dynamodb.partition_key): str(query.partition_key)}
+
+    def in_partition(self, table: str = "") -> tuple[str, list[Raw]]:
+        """SQL, with its arguments, for the target's rows of that partition; nothing where all are read.
+
+        DynamoDB tells partitions apart by their bytes: values that MySQL takes for equal are other ones, but for numbers.
+        """
+        from dataops.core.mysql import quote_name
+
+        key = self.plan.batch.dynamodb.partition_key
+        if self.query_value is None or not isinstance(key, str):
+            return "", []
+        column, raw = f"{table}{quote_name(key)}", self.codec.fields[key].load({key: self.query_value})
+        if "N" in self.query_value:
+            return f"{column} = %s", [raw]
+        same_bytes = f"CAST(CONVERT({column} USING utf8mb4) AS BINARY) = CAST(%s AS BINARY)"
+        return f"{column} = %s AND {same_bytes}", [raw, raw]
 
     def require_few(self, partitions: Collection[str]) -> None:
         """Raises Permanent when these (packed) are more than one record of the control table holds beside the rest."""

@@ -153,7 +153,7 @@ def test_only_what_text_may_not_carry_is_checked_by_the_server(of, checked):
 
 
 def test_where_is_one_condition_with_its_percent_signs_kept():
-    assert condition("name LIKE 'a%' OR x") == ["(name LIKE 'a%%' OR x)"]
+    assert condition("name LIKE 'a%' OR x") == ["(name LIKE 'a%%' OR x\n)"]
     assert condition(None) == []
 
 
