@@ -1,4 +1,4 @@
-"""What an upsert must leave alone: rows that DynamoDB does not know, columns that are not the batch's, the source."""
+"""What a run must leave alone: target rows that DynamoDB does not know, columns that are not the batch's, the source itself."""
 
 import pytest
 
