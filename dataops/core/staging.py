@@ -196,6 +196,7 @@ def merge(
     sets = ", ".join(f"t.{quote_name(c.name)} = s.{quote_name(c.name)}" for c in columns)
     names = ", ".join(quote_name(column.name) for column in columns)
     picked = ", ".join(f"s.{quote_name(column.name)}" for column in columns)
+    first = quote_name(key.columns[0])  # where there is no row it is NULL; `IS NULL` is true for a zero date, too
     where, arguments = partition
     scope = f" AND {where}" if where else ""
     marker = quote_table(database, marker_name(plan))
@@ -205,14 +206,14 @@ def merge(
         try:
             execute(
                 connection,
-                f"DELETE t FROM {target} t WHERE NOT EXISTS (SELECT 1 FROM {staging} s WHERE {same}){scope}",
+                f"DELETE t FROM {target} t LEFT JOIN {staging} s ON {same} WHERE s.{first} <=> NULL{scope}",
                 arguments,
             )
             execute(connection, f"UPDATE {target} t JOIN {staging} s ON {same} SET {sets}")
             execute(
                 connection,
-                f"INSERT INTO {target} ({names}) SELECT {picked} FROM {staging} s "
-                f"WHERE NOT EXISTS (SELECT 1 FROM {target} t WHERE {same})",
+                f"INSERT INTO {target} ({names}) SELECT {picked} FROM {staging} s LEFT JOIN {target} t ON {same} "
+                f"WHERE t.{first} <=> NULL",
             )
             found = count_rows(connection, f"{target} t", f" WHERE {where}" if where else "", arguments)
             expected = count_rows(connection, staging)
