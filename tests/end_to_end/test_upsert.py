@@ -1,5 +1,6 @@
 """What a run must leave alone: target rows that DynamoDB does not know, columns that are not the batch's, the source itself."""
 
+import boto3
 import pytest
 
 QUERY = {"target__mode": "upsert", "dynamodb__partition_key": "p", "dynamodb__sort_key": "id"}
@@ -50,8 +51,8 @@ def test_a_partition_that_is_spelt_otherwise_than_items_are_is_refused(case, col
 
 @pytest.mark.parametrize(
     ("column_type", "kept", "value"),
-    [("DATETIME(3)", "2024-01-01 01:02:03.5", "2024-01-01T01:02:03.500"), ("DECIMAL(10,2)", "1.50", "1.5"), ("DECIMAL(50,2)", "1.50", "1.50"), ("INT", "7", 7),
-     ("ENUM('a','B')", "B", "B"), ("VARCHAR(9)", "100%'\"", "100%'\"")],
+    [("DATETIME(3)", "2024-01-01 01:02:03.5", "2024-01-01T01:02:03.500"), ("DECIMAL(10,2)", "1.50", "1.5"),
+     ("DECIMAL(50,2)", "1.50", "1.50"), ("INT", "7", 7), ("ENUM('a','B')", "B", "B"), ("VARCHAR(9)", "100%'\"", "100%'\"")],
 )  # fmt: skip
 def test_a_partition_is_found_as_items_have_it(case, column_type, kept, value):
     for execute in (case.source, case.target):
@@ -101,8 +102,10 @@ def test_a_target_without_transactions_is_refused(numbers):
 @pytest.mark.parametrize("mode", ["swap", "upsert"])
 def test_the_source_itself_is_no_target(numbers, mode):
     """By another secret, too, as long as it names the same host and port."""
-    before = numbers.source("SELECT * FROM {t}")
-    batch = numbers.batch(target__mode=mode, target__secret="dataops/source", source__where="id < 2")
+    before, secrets = numbers.source("SELECT * FROM {t}"), boto3.client("secretsmanager")
+    same = secrets.get_secret_value(SecretId="dataops/source")["SecretString"]
+    secrets.create_secret(Name=f"{numbers.name}/same", SecretString=same)
+    batch = numbers.batch(target__mode=mode, target__secret=f"{numbers.name}/same", source__where="id < 2")
     result = numbers.run(batch)
     assert "plan: target.table: is the source's own table" in result.record.cause
     assert numbers.source("SELECT * FROM {t}") == before

@@ -145,10 +145,8 @@ def test_sandbox_that_is_not_wanted_for_a_while_is_ended_and_one_at_work_is_not(
     with closing(pool):
         first = call(pool, make_spec("import os\n" + RETURNS + "os.getpid()"))
         wait_for(lambda: not is_alive(first), "its end")
-        assert (
-            call(pool, make_spec("import time\ndef handler(event, context):\n    time.sleep(1)\n    return 'done'"))
-            == "done"
-        )
+        at_work = make_spec("import time\ndef handler(event, context):\n    time.sleep(1)\n    return 'done'")
+        assert call(pool, at_work) == "done"
 
 
 def test_no_more_sandboxes_than_the_concurrency(call_waiting: Callable[..., Future[int]], tmp_path: Path) -> None:
